@@ -1,0 +1,1 @@
+"""The product: answers people who ask what is held about them."""

@@ -1,0 +1,1 @@
+"""Handing over: mail and post, with the intent recorded before the act."""

@@ -1,0 +1,140 @@
+"""The case: one pure table says which event leads from which stage to which; nothing here does I/O.
+
+An event that the table does not name for a stage is refused, so a step that runs twice,
+late or in the wrong order cannot move a case. Exceptions do not move a case either: they
+are a code beside the stage that keeps machines away until a person has looked, while the
+clock runs on.
+"""
+
+import re
+from enum import StrEnum
+
+from vault.errors import RefusedError
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base 32: no I, L, O, U
+REFERENCE = re.compile(r"DSR-[0-9]{4}-[0-9A-HJKMNP-TV-Z]{6}")
+
+
+class Channel(StrEnum):
+    """How a request arrived."""
+
+    MAIL = "mail"
+    POST = "post"
+
+
+class Stage(StrEnum):
+    """Where a case stands on the road."""
+
+    RECEIVED = "received"
+    CHECKING = "checking"
+    ASKED = "asked"
+    IDENTIFIED = "identified"
+    DRAFTED = "drafted"
+    DECIDED = "decided"
+    SEALED = "sealed"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    NOT_A_REQUEST = "not_a_request"
+    MERGED = "merged"
+
+
+TERMINAL = frozenset({Stage.ANSWERED, Stage.REFUSED, Stage.WITHDRAWN, Stage.NOT_A_REQUEST, Stage.MERGED})
+
+
+class Event(StrEnum):
+    """What happened to a case; appended, never changed."""
+
+    ARRIVED = "arrived"
+    PARTICULARS_ENTERED = "particulars_entered"  # a person transcribed what a machine could not read
+    CHECK_NEEDED = "check_needed"  # a one-time code was posted, or a person must decide
+    QUESTION_SENT = "question_sent"  # opens a pause
+    ANSWER_ARRIVED = "answer_arrived"  # closes the pause
+    IDENTITY_PROVED = "identity_proved"
+    IDENTITY_REFUSED = "identity_refused"
+    DRAFT_MADE = "draft_made"
+    DECISION_MADE = "decision_made"
+    PACKAGE_SEALED = "package_sealed"
+    DELIVERED = "delivered"
+    REFUSAL_DELIVERED = "refusal_delivered"
+    CALLED_OFF = "called_off"  # the requester withdrew
+    FOUND_NO_REQUEST = "found_no_request"
+    FOUND_DUPLICATE = "found_duplicate"
+    # events that leave the stage as it is
+    REPLY_ARRIVED = "reply_arrived"
+    EXCEPTION_RAISED = "exception_raised"
+    EXCEPTION_CLEARED = "exception_cleared"
+    NOTICE_INTENDED = "notice_intended"
+    NOTICE_SENT = "notice_sent"
+    REMINDED = "reminded"
+    EXTENDED = "extended"
+    REGISTER_NOTED = "register_noted"  # the register says that the right was used
+    PURGED = "purged"
+
+
+OPEN = frozenset(Stage) - TERMINAL
+STAYING = frozenset(
+    {
+        Event.REPLY_ARRIVED,
+        Event.EXCEPTION_RAISED,
+        Event.EXCEPTION_CLEARED,
+        Event.NOTICE_INTENDED,
+        Event.NOTICE_SENT,
+        Event.REMINDED,
+        Event.EXTENDED,
+        Event.REGISTER_NOTED,
+        Event.PURGED,
+    }
+)
+
+_BEFORE_IDENTITY = (Stage.RECEIVED, Stage.CHECKING, Stage.ASKED)
+
+TRANSITIONS: dict[tuple[Stage, Event], Stage] = {
+    (Stage.RECEIVED, Event.PARTICULARS_ENTERED): Stage.RECEIVED,
+    (Stage.CHECKING, Event.PARTICULARS_ENTERED): Stage.RECEIVED,
+    (Stage.RECEIVED, Event.CHECK_NEEDED): Stage.CHECKING,
+    (Stage.RECEIVED, Event.QUESTION_SENT): Stage.ASKED,
+    (Stage.CHECKING, Event.QUESTION_SENT): Stage.ASKED,
+    (Stage.ASKED, Event.ANSWER_ARRIVED): Stage.CHECKING,
+    (Stage.RECEIVED, Event.IDENTITY_PROVED): Stage.IDENTIFIED,
+    (Stage.CHECKING, Event.IDENTITY_PROVED): Stage.IDENTIFIED,
+    (Stage.CHECKING, Event.IDENTITY_REFUSED): Stage.REFUSED,
+    (Stage.IDENTIFIED, Event.DRAFT_MADE): Stage.DRAFTED,
+    (Stage.DRAFTED, Event.DRAFT_MADE): Stage.DRAFTED,  # a redaction makes a new version
+    (Stage.DRAFTED, Event.DECISION_MADE): Stage.DECIDED,
+    (Stage.DECIDED, Event.PACKAGE_SEALED): Stage.SEALED,
+    (Stage.SEALED, Event.DELIVERED): Stage.ANSWERED,
+    (Stage.SEALED, Event.REFUSAL_DELIVERED): Stage.REFUSED,
+    **{(stage, Event.FOUND_NO_REQUEST): Stage.NOT_A_REQUEST for stage in _BEFORE_IDENTITY},
+    **{(stage, Event.FOUND_DUPLICATE): Stage.MERGED for stage in _BEFORE_IDENTITY},
+    **{(stage, Event.CALLED_OFF): Stage.WITHDRAWN for stage in (*_BEFORE_IDENTITY, Stage.IDENTIFIED, Stage.DRAFTED)},
+    **{(stage, event): stage for stage in Stage for event in STAYING},
+}
+
+
+def next_stage(stage: Stage, event: Event, *, ref: str | None = None) -> Stage:
+    """Return the stage after ``event``.
+
+    :raises RefusedError: the table has no such move (code ``no_such_move``).
+    """
+    try:
+        return TRANSITIONS[stage, event]
+    except KeyError:
+        raise RefusedError(
+            "no_such_move",
+            f"a case in stage {stage.value} takes no {event.value}; open the case and see what it waits for",
+            ref=ref,
+        ) from None
+
+
+def reference(year: int, number: int) -> str:
+    """Spell a case's reference, such as ``DSR-2026-7K3QXM``.
+
+    :param year: the year of receipt in Helsinki.
+    :param number: a random number below 32**6; the caller draws it, so that it can't be counted.
+    """
+    digits = "".join(_ALPHABET[number >> shift & 31] for shift in range(25, -1, -5))
+    return f"DSR-{year:04d}-{digits}"
+
+
+REFERENCE_SPACE = 32**6

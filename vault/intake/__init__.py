@@ -1,0 +1,1 @@
+"""From bytes that a stranger sent to a request, within limits and without belief in any header."""

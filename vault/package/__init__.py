@@ -1,0 +1,1 @@
+"""From records to an answer: documents, letters, manifest, and the seals around them."""

@@ -1,0 +1,1 @@
+"""The patient register, a port: no log receipt, no plaintext."""

@@ -1,0 +1,243 @@
+"""Settings: typed, from one TOML file; secrets by reference to files; empty and default ones are refused.
+
+The file's path comes from ``DSR_CONFIG`` (else ``/etc/dsr-vault/dsr.toml``). No secret stands in
+it: ``*_file`` settings name files that only their reader's account may open.
+"""
+
+import os
+import stat
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from vault.errors import WrongUseError
+
+DEFAULT_PATH = Path("/etc/dsr-vault/dsr.toml")
+_KNOWN_DEFAULTS = frozenset(
+    [
+        "password",
+        "passw0rd",
+        "changeme",
+        "change-me",
+        "admin",
+        "administrator",
+        "airflow",
+        "postgres",
+        "secret",
+        "secretsecret",
+        "default",
+        "example",
+        "dsr-vault",
+        "dsrvault",
+        "test",
+        "letmein",
+        "12345678",
+        "123456789012",
+        "minioadmin",
+        "root",
+        "qwerty",
+    ]
+)
+_SHORTEST_SECRET = 12  # characters
+
+
+def _path(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str) else value
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Controller(_Part):
+    """The care provider in whose name letters go out; shown on every letter."""
+
+    name: str
+    address: list[str]
+    email: str
+    data_protection_officer: str
+    log_origin: str = "dsr-vault.example/access-log"
+
+
+class DatabaseSettings(_Part):
+    """PostgreSQL: a host name or a directory that holds its socket."""
+
+    host: str
+    port: int = 5432
+    name: str = "dsr_vault"
+    user: str
+    password_file: FilePath
+    ssl_mode: Literal["disable", "require", "verify-full"] = "require"
+
+
+class ObjectSettings(_Part):
+    """S3: one bucket for sealed objects, one with Object Lock for the log's checkpoints."""
+
+    endpoint: str
+    region: str = "eu-north-1"
+    bucket: str = "dsr-vault"
+    log_bucket: str = "dsr-vault-log"
+    access_key_file: FilePath
+    secret_key_file: FilePath
+
+
+class KeySettings(_Part):
+    """The key service's socket, and the files with each office's token."""
+
+    socket: FilePath
+    token_files: dict[str, FilePath]
+    key_file: FilePath | None = None
+    passphrase_file: FilePath | None = None
+    audit_file: FilePath | None = None
+
+
+class MailboxSettings(_Part):
+    """Where requests arrive: IMAP over TLS, or a Maildir."""
+
+    kind: Literal["imap", "maildir"]
+    path: FilePath | None = None
+    host: str = "127.0.0.1"
+    port: int = 993
+    user: str = ""
+    password_file: FilePath | None = None
+    ca_file: FilePath | None = None
+    folder: str = "INBOX"
+    address: str
+
+
+class ScanSettings(_Part):
+    """The folder into which the scanner drops files."""
+
+    folder: FilePath
+
+
+class SmtpSettings(_Part):
+    """The mail server that takes outgoing mail."""
+
+    host: str
+    port: int
+    sender: str
+    security: Literal["tls", "starttls", "none"] = "starttls"
+    user: str = ""
+    password_file: FilePath | None = None
+    ca_file: FilePath | None = None
+
+
+class OpenPgpSettings(_Part):
+    """The controller's own OpenPGP home: reads mail, signs packages."""
+
+    home: FilePath
+    fingerprint: str
+    passphrase_file: FilePath
+
+
+class SmimeSettings(_Part):
+    """The controller's own S/MIME key and certificate."""
+
+    key_file: FilePath
+    certificate_file: FilePath
+    passphrase_file: FilePath
+
+
+class DeskSettings(_Part):
+    """The staff's web pages, and how their users are brought from Airflow."""
+
+    url: str
+    host: str = "127.0.0.1"
+    port: int = 8090
+    assertion_public_key_file: FilePath
+    session_secret_file: FilePath
+    decision_public_key_file: FilePath
+    airflow_url: str
+    airflow_user: str = ""
+    airflow_password_file: FilePath | None = None
+    ca_file: FilePath | None = None
+
+
+class LogSettings(_Part):
+    """The access log's public half."""
+
+    public_key_file: FilePath
+
+
+class Limits(_Part):
+    """Bounds that a careful operator may tighten."""
+
+    pages: int = Field(default=200, gt=0)
+    pixels: int = Field(default=60_000_000, gt=0)
+    parts: int = Field(default=200, gt=0)
+    depth: int = Field(default=12, gt=0)
+    message_bytes: int = Field(default=60_000_000, gt=0)
+    child_seconds: int = Field(default=120, gt=0)
+    child_bytes: int = Field(default=2_000_000_000, gt=0)
+    patients_an_hour: int = Field(default=100, gt=0)
+    code_days: int = Field(default=14, gt=0)
+    retention_days: int = Field(default=1095, gt=0)
+
+
+class Settings(_Part):
+    """All of it."""
+
+    state: FilePath
+    controller: Controller
+    database: DatabaseSettings
+    objects: ObjectSettings
+    keys: KeySettings
+    mailbox: MailboxSettings
+    scans: ScanSettings
+    smtp: SmtpSettings
+    openpgp: OpenPgpSettings
+    smime: SmimeSettings
+    desk: DeskSettings
+    log: LogSettings
+    limits: Limits = Limits()
+    register_notes: bool = True
+    stand_ins: list[str] = []
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read the settings file.
+
+    :param path: the file; else the one that ``DSR_CONFIG`` names, else ``/etc/dsr-vault/dsr.toml``.
+    :raises WrongUseError: the file is missing or a setting is wrong; names the setting, never its value.
+    """
+    path = path or Path(os.environ.get("DSR_CONFIG", DEFAULT_PATH))
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"the settings file can't be read ({error.strerror}); set DSR_CONFIG to its path"
+        raise WrongUseError("settings_missing", msg) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongUseError("settings_malformed", f"the settings file is no TOML: {error}") from None
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors(include_input=False))
+        raise WrongUseError("settings_invalid", f"correct these settings: {faults}") from None
+
+
+def read_secret(path: Path) -> str:
+    """Read one secret from its file, without the line end.
+
+    :raises WrongUseError: missing, readable by others, empty, shorter than 12 characters or a known default.
+    """
+    try:
+        mode = path.stat().st_mode
+        value = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        msg = f"the secret file {path.name} can't be read; make it with `dsr keys init` or fix its owner"
+        raise WrongUseError("secret_missing", msg) from None
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise WrongUseError("secret_world_readable", f"others may read {path.name}; run chmod 600 on it")
+    if not value:
+        raise WrongUseError("secret_empty", f"{path.name} is empty; put a random secret into it")
+    if value.lower() in _KNOWN_DEFAULTS or len(set(value)) == 1:
+        raise WrongUseError("secret_default", f"{path.name} holds a well-known default; put a random secret into it")
+    if len(value) < _SHORTEST_SECRET:
+        raise WrongUseError("secret_short", f"{path.name} holds fewer than {_SHORTEST_SECRET} characters")
+    return value

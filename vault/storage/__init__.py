@@ -1,0 +1,1 @@
+"""PostgreSQL and S3, blind: bytes in, bytes out."""
