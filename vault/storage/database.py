@@ -1,0 +1,66 @@
+"""PostgreSQL connections: one transaction a block, refused without a password, clear when out of reach."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from vault.errors import OutOfReachError
+from vault.settings import DatabaseSettings, read_secret
+
+_CONNECT_SECONDS = 15.0
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+def conninfo(settings: DatabaseSettings) -> str:
+    """Spell the connection string, password included; never log it.
+
+    :raises WrongUseError: the password file is missing, empty or holds a default.
+    """
+    return make_conninfo(
+        host=settings.host,
+        port=settings.port,
+        dbname=settings.name,
+        user=settings.user,
+        password=read_secret(settings.password_file),
+        sslmode=settings.ssl_mode,
+        application_name="dsr-vault",
+    )
+
+
+class Database:
+    """A small pool; ``connect`` gives a connection whose block is one transaction.
+
+    :param settings: where and as whom; or a ready connection string in tests.
+    """
+
+    def __init__(self, settings: DatabaseSettings | str, *, size: int = 4) -> None:
+        info = settings if isinstance(settings, str) else conninfo(settings)
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            info, min_size=0, max_size=size, open=False, timeout=_CONNECT_SECONDS, reconnect_timeout=_CONNECT_SECONDS
+        )
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Yield a connection; commit when the block ends well, roll back when it raises.
+
+        :raises OutOfReachError: the database does not answer within 15 seconds or went away.
+        """
+        self._pool.open()
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except (PoolTimeout, psycopg.OperationalError):
+            raise OutOfReachError(
+                "database_away", "the database does not answer; check that PostgreSQL runs and the step runs again"
+            ) from None
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    def __repr__(self) -> str:
+        return "Database()"

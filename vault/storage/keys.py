@@ -1,0 +1,68 @@
+"""Wrapped and sealed keys, in their own tables."""
+
+from vault.storage.database import Connection, Database
+
+
+class WrappedKeyTable:
+    """Data keys wrapped by the key service, by kind and reference."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, kind: str, ref: str) -> tuple[int, bytes] | None:
+        """Return the newest version and its wrapped bytes."""
+        with self._database.connect() as connection:
+            row = connection.execute(
+                "select version, wrapped from wrapped_keys where kind = %s and ref = %s order by version desc limit 1",
+                (kind, ref),
+            ).fetchone()
+        return (int(row[0]), bytes(row[1])) if row else None
+
+    def put(self, kind: str, ref: str, version: int, wrapped: bytes) -> bool:
+        """Store a version; False when somebody else was first."""
+        with self._database.connect() as connection:
+            done = connection.execute(
+                "insert into wrapped_keys (kind, ref, version, wrapped) values (%s, %s, %s, %s) on conflict do nothing",
+                (kind, ref, version, wrapped),
+            )
+            return done.rowcount == 1
+
+
+class SealedKeyTable:
+    """Keys sealed to the public half of a box by writers who can't read."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, owner: str) -> tuple[str, bytes] | None:
+        """Return the box's name and the sealed key."""
+        with self._database.connect() as connection:
+            row = connection.execute("select box, sealed from sealed_keys where owner = %s", (owner,)).fetchone()
+        return (str(row[0]), bytes(row[1])) if row else None
+
+
+def add_sealed_key(connection: Connection, owner: str, box: str, sealed: bytes) -> None:
+    """Store a sealed key inside the caller's transaction."""
+    connection.execute("insert into sealed_keys (owner, box, sealed) values (%s, %s, %s)", (owner, box, sealed))
+
+
+def destroy_owner(connection: Connection, owner: str) -> None:
+    """Destroy an owner's key and its sealed items: what was sealed under it is gone."""
+    connection.execute("delete from sealed_keys where owner = %s", (owner,))
+
+
+def put_item(connection: Connection, owner: str, name: str, version: int, envelope: bytes) -> None:
+    """Store one sealed item; the same name and version again keeps the first."""
+    connection.execute(
+        "insert into sealed_items (owner, name, version, envelope) values (%s, %s, %s, %s) on conflict do nothing",
+        (owner, name, version, envelope),
+    )
+
+
+def get_item(connection: Connection, owner: str, name: str) -> tuple[int, bytes] | None:
+    """Return the newest version of a sealed item."""
+    row = connection.execute(
+        "select version, envelope from sealed_items where owner = %s and name = %s order by version desc limit 1",
+        (owner, name),
+    ).fetchone()
+    return (int(row[0]), bytes(row[1])) if row else None

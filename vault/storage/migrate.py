@@ -1,0 +1,48 @@
+"""Brings the database to a version, up or down, with Alembic."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+
+from vault.errors import OutOfReachError
+from vault.settings import DatabaseSettings, read_secret
+
+
+def engine(settings: DatabaseSettings) -> sa.Engine:
+    """Make a pool-less SQLAlchemy engine for the migrations."""
+    socket = settings.host.startswith("/")
+    url = sa.URL.create(
+        "postgresql+psycopg",
+        username=settings.user,
+        password=read_secret(settings.password_file),
+        host=None if socket else settings.host,
+        port=settings.port,
+        database=settings.name,
+        query={"host": settings.host, "sslmode": settings.ssl_mode} if socket else {"sslmode": settings.ssl_mode},
+    )
+    return sa.create_engine(url, poolclass=sa.NullPool)
+
+
+def migrate(settings: DatabaseSettings, target: str = "head") -> str:
+    """Move the schema to ``target`` (``head``, ``base`` or a revision) and return where it stands.
+
+    :raises OutOfReachError: the database does not answer.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    try:
+        with engine(settings).begin() as connection:
+            # one at a time: two deployments that start together must not both migrate
+            connection.execute(sa.text("select pg_advisory_xact_lock(7041)"))
+            config.attributes["connection"] = connection
+            current = MigrationContext.configure(connection).get_current_revision()
+            down = target == "base" or (target != "head" and current is not None and target < current)
+            (command.downgrade if down else command.upgrade)(config, target)
+            return MigrationContext.configure(connection).get_current_revision() or "base"
+    except sa.exc.OperationalError:
+        raise OutOfReachError(
+            "database_away", "the database does not answer; start it and run dsr migrate again"
+        ) from None
