@@ -7,6 +7,8 @@ clock runs on.
 """
 
 import re
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from vault.errors import RefusedError
@@ -110,6 +112,55 @@ TRANSITIONS: dict[tuple[Stage, Event], Stage] = {
     **{(stage, Event.CALLED_OFF): Stage.WITHDRAWN for stage in (*_BEFORE_IDENTITY, Stage.IDENTIFIED, Stage.DRAFTED)},
     **{(stage, event): stage for stage in Stage for event in STAYING},
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is plainly known about one request: references, states, codes and times only.
+
+    :param version: number of its latest event; a change must name it.
+    :param exception: code of what a person must look at, or None; the clock runs on.
+    :param subject: the register's reference of the data subject, once identity is proved.
+    """
+
+    ref: str
+    channel: Channel
+    received_at: datetime
+    stage: Stage
+    version: int
+    language: str
+    exception: str | None = None
+    subject: str | None = None
+    merged_into: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """Tell whether the case still wants an answer."""
+        return self.stage in OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class CaseEvent:
+    """One appended event; ``detail`` holds codes and references only."""
+
+    version: int
+    at: datetime
+    event: Event
+    stage: Stage
+    actor: str
+    step: str | None
+    detail: dict[str, str]
+
+
+def pauses(events: list[CaseEvent]) -> list[tuple[datetime, datetime | None]]:
+    """Read the clock's pauses off the events: from the question sent to the answer's arrival."""
+    found: list[tuple[datetime, datetime | None]] = []
+    for event in events:
+        if event.event is Event.QUESTION_SENT:
+            found.append((event.at, None))
+        elif event.event is Event.ANSWER_ARRIVED and found and found[-1][1] is None:
+            found[-1] = (found[-1][0], event.at)
+    return found
 
 
 def next_stage(stage: Stage, event: Event, *, ref: str | None = None) -> Stage:

@@ -1,0 +1,161 @@
+"""Cases and their appended events: every change names the version it saw, so nothing is overwritten unseen."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from vault.domain.case import TERMINAL, Case, CaseEvent, Channel, Event, Stage, next_stage
+from vault.errors import ConflictError, RefusedError
+from vault.storage.database import Connection, Database
+
+_COLUMNS = "ref, channel, received_at, stage, version, language, exception, subject, merged_into"
+
+
+def _case(row: Sequence[Any]) -> Case:
+    ref, channel, received_at, stage, version, language, exception, subject, merged_into = row
+    return Case(ref, Channel(channel), received_at, Stage(stage), version, language, exception, subject, merged_into)
+
+
+def open_case(connection: Connection, case: Case, *, actor: str, at: datetime) -> None:
+    """Insert a case with its first event; the clock starts at ``case.received_at``."""
+    connection.execute(
+        f"insert into cases ({_COLUMNS}) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",  # noqa: S608 - constant names
+        (
+            case.ref,
+            case.channel,
+            case.received_at,
+            case.stage,
+            case.version,
+            case.language,
+            case.exception,
+            case.subject,
+            case.merged_into,
+        ),
+    )
+    detail = {"exception": case.exception} if case.exception else {}
+    _insert_event(
+        connection, case.ref, CaseEvent(case.version, at, Event.ARRIVED, case.stage, actor, "receive", detail)
+    )
+
+
+def append(
+    connection: Connection,
+    case: Case,
+    event: Event,
+    *,
+    actor: str,
+    at: datetime,
+    step: str | None = None,
+    detail: dict[str, str] | None = None,
+    **changes: str | None,
+) -> Case:
+    """Append one event and return the case as it then stands.
+
+    :param case: the case as the caller saw it; its version must still be the latest.
+    :param step: key of a step that may be done once a case, such as ``collect:1``.
+    :param changes: new values of ``exception``, ``subject``, ``language`` or ``merged_into``.
+    :raises ConflictError: somebody changed the case first.
+    :raises RefusedError: the table of moves has no such move.
+    """
+    after = replace(
+        case,
+        stage=next_stage(case.stage, event, ref=case.ref),
+        version=case.version + 1,
+        **changes,  # type: ignore[arg-type]  # names are checked by replace, values are text
+    )
+    done = connection.execute(
+        "update cases set stage = %s, version = %s, exception = %s, subject = %s, language = %s, merged_into = %s"
+        " where ref = %s and version = %s",
+        (
+            after.stage,
+            after.version,
+            after.exception,
+            after.subject,
+            after.language,
+            after.merged_into,
+            case.ref,
+            case.version,
+        ),
+    )
+    if done.rowcount != 1:
+        raise ConflictError("case_changed", "somebody changed the case first; read it again", ref=case.ref)
+    _insert_event(connection, case.ref, CaseEvent(after.version, at, event, after.stage, actor, step, detail or {}))
+    return after
+
+
+def _insert_event(connection: Connection, ref: str, event: CaseEvent) -> None:
+    connection.execute(
+        "insert into case_events (case_ref, version, at, event, stage, actor, step, detail)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (ref, event.version, event.at, event.event, event.stage, event.actor, event.step, json.dumps(event.detail)),
+    )
+
+
+def get_case(connection: Connection, ref: str) -> Case:
+    """Return one case.
+
+    :raises RefusedError: no such reference.
+    """
+    row = connection.execute(f"select {_COLUMNS} from cases where ref = %s", (ref,)).fetchone()  # noqa: S608
+    if row is None:
+        raise RefusedError("no_such_case", "no case has this reference; `dsr cases` lists them all")
+    return _case(row)
+
+
+def waiting(connection: Connection, stage: Stage, limit: int, *, with_exceptions: bool = False) -> list[Case]:
+    """Return cases in ``stage``, longest waiting first; those with an exception wait for a person."""
+    rows = connection.execute(
+        f"select {_COLUMNS} from cases where stage = %s and (%s or exception is null)"  # noqa: S608
+        " order by received_at, ref limit %s",
+        (stage, with_exceptions, limit),
+    ).fetchall()
+    return [_case(row) for row in rows]
+
+
+def all_cases(connection: Connection, *, only_open: bool = False) -> Iterator[Case]:
+    """Yield every case, exceptions first, then the longest waiting."""
+    with connection.cursor(name="all_cases") as cursor:
+        cursor.execute(
+            f"select {_COLUMNS} from cases where not %s or stage <> all(%s)"  # noqa: S608
+            " order by exception is null, received_at, ref",
+            (only_open, [stage.value for stage in TERMINAL]),
+        )
+        for row in cursor:
+            yield _case(row)
+
+
+def events(connection: Connection, ref: str) -> list[CaseEvent]:
+    """Return a case's events in order."""
+    return events_of(connection, [ref]).get(ref, [])
+
+
+def events_of(connection: Connection, refs: Sequence[str]) -> dict[str, list[CaseEvent]]:
+    """Return several cases' events in one query."""
+    rows = connection.execute(
+        "select case_ref, version, at, event, stage, actor, step, detail from case_events"
+        " where case_ref = any(%s) order by case_ref, version",
+        (list(refs),),
+    ).fetchall()
+    found: dict[str, list[CaseEvent]] = {}
+    for ref, version, at, event, stage, actor, step, detail in rows:
+        found.setdefault(ref, []).append(CaseEvent(version, at, Event(event), Stage(stage), actor, step, detail))
+    return found
+
+
+def step_done(connection: Connection, ref: str, step: str) -> bool:
+    """Tell whether a step's event stands already."""
+    query = "select 1 from case_events where case_ref = %s and step = %s"
+    return connection.execute(query, (ref, step)).fetchone() is not None
+
+
+@contextmanager
+def held(database: Database, ref: str) -> Iterator[bool]:
+    """Hold a case for one worker; False when another worker has it. Ends with the connection, so a kill frees it."""
+    number = int.from_bytes(sha256(ref.encode()).digest()[:8], "big", signed=True)
+    with database.connect() as connection:
+        row = connection.execute("select pg_try_advisory_xact_lock(%s)", (number,)).fetchone()
+        yield bool(row and row[0])
