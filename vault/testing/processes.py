@@ -1,0 +1,255 @@
+"""Servers as children: started without privileges, found again by pid file, stopped with all they started."""
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from vault.errors import OutOfReachError, WrongUseError
+
+_FAST = Path("/dev/shm")  # noqa: S108 - only a parent: what is made in it is a private directory with a random name
+_POLL = 0.02  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An unprivileged account that a server runs as when we are root."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One process: its number, and its start time, because numbers are used again."""
+
+    pid: int
+    started: int  # clock ticks since boot
+
+    def alive(self) -> bool:
+        """Tell whether exactly this process still runs (a zombie does not)."""
+        return _start_of(self.pid) == self.started
+
+    def to_json(self) -> str:
+        """Write it for a pid file."""
+        return json.dumps({"pid": self.pid, "started": self.started})
+
+
+def server_missing(server: str, package: str) -> WrongUseError:
+    """Say which Debian package brings a server that is not installed."""
+    advice = f"{server} is not installed; run infra/setup, or install Debian's package {package}"
+    return WrongUseError("server_missing", advice)
+
+
+def find_program(name: str, package: str) -> str:
+    """Find a server's program, also where ordinary users' PATH does not lead.
+
+    :raises WrongUseError: `server_missing`, with the name of the Debian package.
+    """
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin:/usr/bin")
+    if path is None:
+        raise server_missing(name, package)
+    return path
+
+
+def unprivileged(*preferred: str) -> Account | None:
+    """Choose the account for a server: None when we are no root and it simply runs as ourselves.
+
+    :param preferred: account names, best first; `nobody` is the last resort.
+    :raises WrongUseError: root, and not even `nobody` exists.
+    """
+    if os.geteuid() != 0:
+        return None
+    for name in (*preferred, "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(name, entry.pw_uid, entry.pw_gid)
+    raise WrongUseError("account_missing", "make the account nobody, or start this as an ordinary user")
+
+
+def launch(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    account: Account | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Running:
+    """Start a server in a session of its own, its output appended to `log`.
+
+    :raises OutOfReachError: the program can't be started.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=None if env is None else dict(env),
+                cwd=cwd or "/",
+                **_as(account),
+            )
+    except OSError as error:
+        advice = f"{Path(command[0]).name} can't be started ({error.strerror}); check that it is installed whole"
+        raise OutOfReachError("server_failed", advice) from None
+    _CHILDREN[process.pid] = process
+    return Running(process.pid, _start_of(process.pid) or 0)
+
+
+def run_as(command: Sequence[str | Path], account: Account | None, *, log: Path, cwd: Path | None = None) -> bool:
+    """Run a short command as that account; tell whether it ended well."""
+    with log.open("ab") as output:
+        done = subprocess.run(
+            [str(part) for part in command],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd or "/",
+            **_as(account),
+        )
+    return done.returncode == 0
+
+
+def wait_until(ready: Callable[[], bool], what: str, *, process: Running | None = None, seconds: float = 30.0) -> None:
+    """Wait until `ready()` is true.
+
+    :raises OutOfReachError: `server_failed` when `process` ended first, `server_slow` after `seconds`.
+    """
+    end = time.monotonic() + seconds
+    while not ready():
+        if process is not None and not process.alive():
+            raise OutOfReachError("server_failed", f"{what} ended while it started; read its log")
+        if time.monotonic() > end:
+            raise OutOfReachError("server_slow", f"{what} did not answer within {seconds:.0f} s; read its log")
+        time.sleep(_POLL)
+
+
+def stop(process: Running, *, first: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> None:
+    """Ask the process to end, then kill it and the rest of its process group."""
+    if process.alive():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, first)
+        _wait_gone(process, seconds)
+    _kill_group(process)
+    _wait_gone(process, seconds)
+    child = _CHILDREN.pop(process.pid, None)
+    if child is not None:
+        child.wait()
+
+
+def read_pid(path: Path) -> Running | None:
+    """Read a pid file; None when it is missing, malformed or names a process that has ended."""
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        process = Running(int(body["pid"]), int(body["started"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return process if process.alive() else None
+
+
+def write_private(path: Path, text: str, account: Account | None = None) -> Path:
+    """Write a file that only its owner may read, replacing what was there in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    if account is not None:
+        os.chown(draft, account.uid, account.gid)
+    draft.replace(path)
+    return path
+
+
+def private_directory(prefix: str, account: Account | None = None, *, parent: Path | None = None) -> Path:
+    """Make a directory with a short random name that only we, or `account`, may enter.
+
+    :param parent: where; else memory (`/dev/shm`) where it can be written, else the temporary directory.
+    """
+    if parent is None and os.access(_FAST, os.W_OK | os.X_OK):
+        parent = _FAST
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    if account is not None:
+        os.chown(path, account.uid, account.gid)
+    return path
+
+
+def reachable(path: Path, account: Account | None) -> bool:
+    """Tell whether that account may enter the directory or run the program at `path`."""
+    done = subprocess.run(["test", "-x", str(path)], check=False, cwd="/", **_as(account))
+    return done.returncode == 0
+
+
+@contextlib.contextmanager
+def guarded(processes: Sequence[Running], *leftovers: Path) -> Iterator[None]:
+    """While inside, see to it that the servers end and `leftovers` go even if we are killed with SIGKILL.
+
+    A shell holds the read end of a pipe: our death closes the other end, whatever killed us.
+    """
+    groups = " ".join(f"-{process.pid}" for process in processes)
+    script = f'trap "" INT TERM HUP; read -r _ && exit 0; kill -KILL -- {groups}; sleep 0.2; rm -rf -- "$@"'
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", script, "guard", *map(str, leftovers)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        guard.communicate(b"done\n")
+
+
+_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}  # ours, to be reaped; adopted ones are not in here
+
+
+class _Identity(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def _as(account: Account | None) -> _Identity:
+    if account is None:
+        return {}
+    return {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def _start_of(pid: int) -> int | None:
+    child = _CHILDREN.get(pid)
+    if child is not None and child.poll() is not None:
+        return None
+    try:
+        # the command's name stands in brackets and may hold spaces and brackets itself
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _wait_gone(process: Running, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while process.alive() and time.monotonic() < end:
+        time.sleep(_POLL)
+
+
+def _kill_group(process: Running) -> None:
+    """Kill what is left of the group, unless its number now belongs to somebody else's process."""
+    if _start_of(process.pid) not in {None, process.started}:
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
