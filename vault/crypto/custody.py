@@ -1,0 +1,133 @@
+"""The keys in custody and what can be done with them: the verbs themselves, without offices, rates or an audit.
+
+The daemon puts the policy in front of this; tests may use it as a key service in their own process.
+"""
+
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from vault.crypto.boxes import open_key
+from vault.crypto.keyservice import BOXES, KINDS, LABELS, SIGNERS
+from vault.errors import NotAllowedError, RefusedError, TamperedError, UnknownFormatError
+
+KEY_BYTES = 32
+LONGEST_REF = 200  # characters
+_FORMAT = b"\x01"
+_ROOT_BYTES = 4  # the root's number, big-endian
+_NONCE_BYTES = 12
+_HEADER = len(_FORMAT) + _ROOT_BYTES
+_SEALED = _HEADER + _NONCE_BYTES
+_WRAPPED_BYTES = _SEALED + KEY_BYTES + 16
+_DOMAIN = b"dsr-vault/wrapped-key|"
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Everything the key file holds; never shown.
+
+    :param primary: the number of the root that wraps; the others only unwrap.
+    :param roots: root wrapping keys by number, 32 bytes each.
+    :param boxes: X25519 private halves by box.
+    :param macs: HMAC keys by label.
+    :param signers: Ed25519 private halves (seeds) by signer.
+    """
+
+    primary: int = field(repr=False)
+    roots: Mapping[int, bytes] = field(repr=False)
+    boxes: Mapping[str, bytes] = field(repr=False)
+    macs: Mapping[str, bytes] = field(repr=False)
+    signers: Mapping[str, bytes] = field(repr=False)
+
+
+def make_keys() -> Keys:
+    """Make every key at random."""
+
+    def fresh(names: tuple[str, ...]) -> dict[str, bytes]:
+        return {name: os.urandom(KEY_BYTES) for name in names}
+
+    return Keys(1, {1: os.urandom(KEY_BYTES)}, fresh(BOXES), fresh(LABELS), fresh(SIGNERS))
+
+
+class Custody:
+    """A key service over keys in memory (:class:`vault.crypto.keyservice.KeyService`)."""
+
+    __slots__ = ("_boxes", "_keys", "_publics", "_roots", "_signers")
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._roots = {number: AESGCM(root) for number, root in keys.roots.items()}
+        self._signers = {name: Ed25519PrivateKey.from_private_bytes(seed) for name, seed in keys.signers.items()}
+        boxes = {name: X25519PrivateKey.from_private_bytes(half).public_key() for name, half in keys.boxes.items()}
+        self._publics = {name: public.public_bytes_raw() for name, public in boxes.items()} | {
+            name: signer.public_key().public_bytes_raw() for name, signer in self._signers.items()
+        }
+
+    def wrap(self, kind: str, ref: str, key: bytes) -> bytes:
+        """Wrap a 32-byte key under the primary root with AES-256-GCM, bound to kind and reference."""
+        place = _place(kind, ref)
+        if len(key) != KEY_BYTES:
+            raise RefusedError("key_malformed", f"a data key has {KEY_BYTES} bytes; make it with new_key()")
+        header = _FORMAT + self._keys.primary.to_bytes(_ROOT_BYTES, "big")
+        nonce = os.urandom(_NONCE_BYTES)
+        return header + nonce + self._roots[self._keys.primary].encrypt(nonce, key, header + place)
+
+    def unwrap(self, kind: str, ref: str, wrapped: bytes) -> bytes:
+        """Open a wrapped key under the root that its header names."""
+        place = _place(kind, ref)
+        if wrapped[:1] != _FORMAT:
+            raise UnknownFormatError("wrapped_key_format", "this release doesn't know this wrapped key's format")
+        header, nonce = wrapped[:_HEADER], wrapped[_HEADER:_SEALED]
+        root = self._roots.get(int.from_bytes(header[1:], "big"))
+        if root is None or len(wrapped) != _WRAPPED_BYTES:
+            raise _tampered()
+        try:
+            return root.decrypt(nonce, wrapped[_SEALED:], header + place)
+        except InvalidTag:
+            raise _tampered() from None
+
+    def unseal(self, box: str, owner: str, sealed: bytes) -> bytes:
+        """Open a sealed key with the box's private half."""
+        return open_key(_named(self._keys.boxes, box), owner, sealed)
+
+    def mac(self, label: str, data: bytes) -> bytes:
+        """Give HMAC-SHA-256 under the label's key."""
+        return hmac.digest(_named(self._keys.macs, label), data, "sha256")
+
+    def sign(self, name: str, data: bytes) -> bytes:
+        """Give the signer's Ed25519 signature."""
+        return _named(self._signers, name).sign(data)
+
+    def public(self, name: str) -> bytes:
+        """Give the public half of a box or signer."""
+        return _named(self._publics, name)
+
+
+def _place(kind: str, ref: str) -> bytes:
+    if kind not in KINDS:
+        raise _unknown()
+    if not (0 < len(ref) <= LONGEST_REF and ref.isascii() and ref.isprintable()) or "|" in ref:
+        raise RefusedError("ref_malformed", f"a reference is 1-{LONGEST_REF} printable ASCII characters without '|'")
+    return _DOMAIN + f"{kind}|{ref}".encode("ascii")
+
+
+def _named(values: Mapping[str, _Value], name: str) -> _Value:
+    if name not in values:
+        raise _unknown()
+    return values[name]
+
+
+def _unknown() -> NotAllowedError:
+    return NotAllowedError("key_name_unknown", "the key service holds no such kind, box, label or signer")
+
+
+def _tampered() -> TamperedError:
+    return TamperedError("wrapped_key_tampered", "the wrapped key doesn't open in this place; restore it from a backup")
