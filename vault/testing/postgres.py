@@ -119,7 +119,8 @@ def postgres(directory: Path | None = None, *, durable: bool = False, tcp: bool 
     try:
         server = start(home, durable=durable, tcp=tcp)
         running = _running(home)
-        with processes.guarded([running] if running else [], *([] if directory else [home, *_elsewhere(home)])):
+        leftovers = [Path(server.host), *([] if directory else [home, *_elsewhere(home)])]
+        with processes.guarded([running] if running else [], *leftovers):
             yield server
     finally:
         if directory is None:
