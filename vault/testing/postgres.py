@@ -5,6 +5,7 @@ its own launcher trusts everybody and opens directories).
 """
 
 import contextlib
+import functools
 import importlib.util
 import json
 import re
@@ -20,9 +21,9 @@ from psycopg import sql
 
 from vault.errors import WrongUseError
 from vault.settings import DatabaseSettings, read_secret
-from vault.testing import processes
+from vault.testing import places, processes
 from vault.testing.ports import free_port
-from vault.testing.processes import Account, Running
+from vault.testing.processes import Account
 
 ADMIN = "dsr_admin"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
@@ -69,7 +70,7 @@ class PostgresServer:
             raise WrongUseError("database_name", "use a-z, 0-9 and _ for a database's name, a letter first")
         settings = self._settings(name, name)
         if not settings.password_file.exists():
-            processes.write_private(settings.password_file, secrets.token_urlsafe(32))
+            places.write_private(settings.password_file, secrets.token_urlsafe(32))
         with psycopg.connect(self.dsn(self.admin), autocommit=True) as connection:
             _make_owned(connection, name, read_secret(settings.password_file))
         return settings
@@ -115,18 +116,9 @@ def postgres(directory: Path | None = None, *, durable: bool = False, tcp: bool 
     :raises WrongUseError: `server_missing`, with the name of the Debian package.
     :raises OutOfReachError: the server does not start.
     """
-    home = directory or processes.private_directory("dsr-pg-")
-    try:
-        server = start(home, durable=durable, tcp=tcp)
-        running = _running(home)
-        leftovers = [Path(server.host), *([] if directory else [home, *_elsewhere(home)])]
-        with processes.guarded([running] if running else [], *leftovers):
-            yield server
-    finally:
-        if directory is None:
-            destroy(home)
-        else:
-            stop(home)
+    starter = functools.partial(start, durable=durable, tcp=tcp)
+    with places.lent(starter, stop, directory, "dsr-pg-") as server:
+        yield server
 
 
 def start(directory: Path, *, durable: bool = True, tcp: bool = False) -> PostgresServer:
@@ -136,12 +128,12 @@ def start(directory: Path, *, durable: bool = True, tcp: bool = False) -> Postgr
     :raises OutOfReachError: the server does not start.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    running, server = _running(directory), _recall(directory)
-    if running is not None and server is not None:
+    server = _recall(directory)
+    if server is not None and processes.running_in(directory):
         return server
-    stop(directory)  # what a crash left: the socket's directory, the pid file
+    stop(directory)  # what a crash left: the sockets' directory, the pid file
     account = processes.unprivileged("postgres")
-    base = _base(directory, account)
+    base = places.base_of(directory, account)
     binaries = _binaries(base, account)
     _initialise(directory, base, binaries, account)
     return _run(directory, base, binaries / "postgres", account, durable=durable, tcp=tcp)
@@ -149,19 +141,14 @@ def start(directory: Path, *, durable: bool = True, tcp: bool = False) -> Postgr
 
 def stop(directory: Path) -> None:
     """Stop the server that runs there, if one does; its data stay."""
-    running, server = _running(directory), _recall(directory)
-    if running is not None:
-        processes.stop(running, first=signal.SIGINT)  # SIGINT is PostgreSQL's fast, clean shutdown
-    (directory / "pid").unlink(missing_ok=True)
-    if server is not None:
-        shutil.rmtree(server.host, ignore_errors=True)
+    processes.stop_named("postgres", directory, first=signal.SIGINT)  # SIGINT is the fast, clean shutdown
+    places.close_run_directory(directory)
 
 
 def destroy(directory: Path) -> None:
     """Stop the server and remove its data, passwords and log."""
     stop(directory)
-    for path in (*_elsewhere(directory), directory):
-        shutil.rmtree(path, ignore_errors=True)
+    places.discard(directory)
 
 
 def _make_owned(connection: psycopg.Connection, name: str, password: str) -> None:
@@ -174,34 +161,11 @@ def _make_owned(connection: psycopg.Connection, name: str, password: str) -> Non
         connection.execute(sql.SQL("revoke all on database {} from public").format(role))
 
 
-def _base(directory: Path, account: Account | None) -> Path:
-    """Choose where the data lie: in `directory`, unless the server's account can't come that far."""
-    note = directory / "base"
-    if note.exists():
-        return Path(note.read_text(encoding="utf-8"))
-    base = directory / "server"
-    base.mkdir(mode=0o700)
-    if account is not None:
-        directory.chmod(0o711)  # the account may pass through, not look around
-        shutil.chown(base, account.uid, account.gid)
-    if not processes.reachable(base, account):
-        directory.chmod(0o700)
-        base = processes.private_directory("dsr-pg-data-", account, parent=Path("/var/tmp"))  # noqa: S108 - mkdtemp
-    note.write_text(str(base), encoding="utf-8")
-    return base
-
-
-def _elsewhere(directory: Path) -> list[Path]:
-    note = directory / "base"
-    base = Path(note.read_text(encoding="utf-8")) if note.exists() else directory
-    return [] if base.is_relative_to(directory) else [base]
-
-
 def _binaries(base: Path, account: Account | None) -> Path:
     """Find the folder of PostgreSQL's programs; copy the wheel's where the account can't reach them."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name))
     for folder in (*debian, *_wheel(), base / "postgresql" / "bin"):
-        if all(processes.reachable(folder / name, account) for name in _BINARIES):
+        if all(places.reachable(folder / name, account) for name in _BINARIES):
             return folder
     for folder in _wheel():
         shutil.copytree(folder.parent, base / "postgresql", symlinks=True)
@@ -222,22 +186,21 @@ def _initialise(directory: Path, base: Path, binaries: Path, account: Account | 
         return
     shutil.rmtree(base / "data.new", ignore_errors=True)
     password = secrets.token_urlsafe(32)
-    processes.write_private(directory / "passwords" / ADMIN, password)
-    given = processes.write_private(base / "first-password", password, account)
+    places.write_private(directory / "passwords" / ADMIN, password)
+    given = places.write_private(base / "first-password", password, account)
     command = (binaries / "initdb", "-D", base / "data.new", "-U", ADMIN, f"--pwfile={given}")
     options = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
-    made = processes.run_as([*command, *options], account, log=directory / "log", cwd=base)
+    made = processes.run_as([*command, *options], account, log=directory / "postgres.log", cwd=base)
     given.unlink()
     if not made:
-        raise WrongUseError("server_failed", f"PostgreSQL's initdb failed; read {directory.name}/log")
+        raise WrongUseError("server_failed", f"PostgreSQL's initdb failed; read {directory.name}/postgres.log")
     (base / "data.new").rename(base / "data")  # only a whole cluster ever bears the name
 
 
 def _run(
     directory: Path, base: Path, program: Path, account: Account | None, *, durable: bool, tcp: bool
 ) -> PostgresServer:
-    sockets = processes.private_directory("dsr-pg-", account, parent=Path("/tmp"))  # noqa: S108 - mkdtemp, mode 700
-    server = PostgresServer(str(sockets), free_port(), directory, tcp)
+    server = PostgresServer(str(places.run_directory(directory, account)), free_port(), directory, tcp)
     options = {
         **_SMALL,
         **({} if durable else _TEST_SPEED),
@@ -247,10 +210,9 @@ def _run(
     }
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     command: list[str | Path] = [program, "-D", base / "data", *settings]
-    running = processes.launch(command, log=directory / "log", account=account, cwd=base)
-    processes.write_private(directory / "pid", running.to_json())
+    running = processes.start_named("postgres", directory, command, account=account, cwd=base)
     note = {"host": server.host, "port": server.port, "tcp": tcp}
-    processes.write_private(directory / "server.json", json.dumps(note))
+    places.write_private(directory / "server.json", json.dumps(note))
     processes.wait_until(lambda: _accepts(server), "PostgreSQL", process=running)
     return server
 
@@ -261,10 +223,6 @@ def _accepts(server: PostgresServer) -> bool:
     except psycopg.OperationalError:
         return False
     return True
-
-
-def _running(directory: Path) -> Running | None:
-    return processes.read_pid(directory / "pid")
 
 
 def _recall(directory: Path) -> PostgresServer | None:

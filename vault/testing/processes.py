@@ -7,16 +7,14 @@ import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, Unpack
 
 from vault.errors import OutOfReachError, WrongUseError
 
-_FAST = Path("/dev/shm")  # noqa: S108 - only a parent: what is made in it is a private directory with a random name
 _POLL = 0.02  # seconds
 
 
@@ -43,6 +41,29 @@ class Running:
     def to_json(self) -> str:
         """Write it for a pid file."""
         return json.dumps({"pid": self.pid, "started": self.started})
+
+
+class Identity(TypedDict, total=False):
+    """What `subprocess` calls an account."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+class Launch(TypedDict, total=False):
+    """How a server is started: as whom, with which environment, where."""
+
+    account: Account | None
+    env: Mapping[str, str]
+    cwd: Path
+
+
+def identity(account: Account | None) -> Identity:
+    """Give the arguments with which `subprocess` starts a child as that account."""
+    if account is None:
+        return {}
+    return {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
 def server_missing(server: str, package: str) -> WrongUseError:
@@ -77,19 +98,13 @@ def unprivileged(*preferred: str) -> Account | None:
     raise WrongUseError("account_missing", "make the account nobody, or start this as an ordinary user")
 
 
-def launch(
-    command: Sequence[str | Path],
-    *,
-    log: Path,
-    account: Account | None = None,
-    env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
-) -> Running:
+def launch(command: Sequence[str | Path], *, log: Path, **options: Unpack[Launch]) -> Running:
     """Start a server in a session of its own, its output appended to `log`.
 
     :raises OutOfReachError: the program can't be started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    env, account = options.get("env"), options.get("account")
     try:
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -99,8 +114,8 @@ def launch(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env=None if env is None else dict(env),
-                cwd=cwd or "/",
-                **_as(account),
+                cwd=options.get("cwd") or "/",
+                **identity(account),
             )
     except OSError as error:
         advice = f"{Path(command[0]).name} can't be started ({error.strerror}); check that it is installed whole"
@@ -119,7 +134,7 @@ def run_as(command: Sequence[str | Path], account: Account | None, *, log: Path,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=cwd or "/",
-            **_as(account),
+            **identity(account),
         )
     return done.returncode == 0
 
@@ -161,72 +176,29 @@ def read_pid(path: Path) -> Running | None:
     return process if process.alive() else None
 
 
-def write_private(path: Path, text: str, account: Account | None = None) -> Path:
-    """Write a file that only its owner may read, replacing what was there in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    if account is not None:
-        os.chown(draft, account.uid, account.gid)
-    draft.replace(path)
-    return path
+def running_in(home: Path) -> list[Running]:
+    """Find the servers that still run by the pid files `*.pid` in `home`."""
+    found = (read_pid(path) for path in sorted(home.glob("*.pid")))
+    return [process for process in found if process is not None]
 
 
-def private_directory(prefix: str, account: Account | None = None, *, parent: Path | None = None) -> Path:
-    """Make a directory with a short random name that only we, or `account`, may enter.
-
-    :param parent: where; else memory (`/dev/shm`) where it can be written, else the temporary directory.
-    """
-    if parent is None and os.access(_FAST, os.W_OK | os.X_OK):
-        parent = _FAST
-    path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    if account is not None:
-        os.chown(path, account.uid, account.gid)
-    return path
+def start_named(name: str, home: Path, command: Sequence[str | Path], **options: Unpack[Launch]) -> Running:
+    """Start a server with the log `home/NAME.log` and the pid file `home/NAME.pid`."""
+    running = launch(command, log=home / f"{name}.log", **options)
+    (home / f"{name}.pid").write_text(running.to_json(), encoding="utf-8")
+    return running
 
 
-def reachable(path: Path, account: Account | None) -> bool:
-    """Tell whether that account may enter the directory or run the program at `path`."""
-    done = subprocess.run(["test", "-x", str(path)], check=False, cwd="/", **_as(account))
-    return done.returncode == 0
-
-
-@contextlib.contextmanager
-def guarded(processes: Sequence[Running], *leftovers: Path) -> Iterator[None]:
-    """While inside, see to it that the servers end and `leftovers` go even if we are killed with SIGKILL.
-
-    A shell holds the read end of a pipe: our death closes the other end, whatever killed us.
-    """
-    groups = " ".join(f"-{process.pid}" for process in processes)
-    script = f'trap "" INT TERM HUP; read -r _ && exit 0; kill -KILL -- {groups}; sleep 0.2; rm -rf -- "$@"'
-    guard = subprocess.Popen(
-        ["/bin/sh", "-c", script, "guard", *map(str, leftovers)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        guard.communicate(b"done\n")
+def stop_named(name: str, home: Path, *, first: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> None:
+    """Stop the server of this pid file, if it runs, and remove the file."""
+    path = home / f"{name}.pid"
+    running = read_pid(path)
+    if running is not None:
+        stop(running, first=first, seconds=seconds)
+    path.unlink(missing_ok=True)
 
 
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}  # ours, to be reaped; adopted ones are not in here
-
-
-class _Identity(TypedDict, total=False):
-    user: int
-    group: int
-    extra_groups: list[int]
-
-
-def _as(account: Account | None) -> _Identity:
-    if account is None:
-        return {}
-    return {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
 def _start_of(pid: int) -> int | None:
