@@ -1,0 +1,178 @@
+"""Check: what a registrar decides about a case at the desk, each look and each decision recorded."""
+
+from typing import Any
+
+from vault.domain.case import TERMINAL, Case, Event, Stage
+from vault.domain.request import Request
+from vault.domain.roles import Purpose, Role
+from vault.errors import ConflictError, NotAllowedError, RefusedError
+from vault.steps.casefile import CaseFile
+from vault.steps.identify import CANDIDATE
+from vault.steps.parts import Parts, Staff
+from vault.steps.receive import PARTICULARS
+from vault.storage import outgoing
+from vault.storage.cases import append, get_case, held
+from vault.storage.outgoing import Outgoing
+
+EVIDENCE = "evidence"
+QUESTION = "question"
+EVIDENCE_KINDS = (
+    "document_seen_in_person",
+    "portal_login",
+    "known_in_person",
+    "one_time_code_by_phone",
+    "authorisation",
+)
+_LONGEST_NOTE = 4000
+
+
+def open_particulars(parts: Parts, staff: Staff, ref: str) -> tuple[Case, dict[str, Any]]:
+    """Open what a case says about its requester; logged with the person's name first.
+
+    :raises NotAllowedError: neither registrar nor data protection officer.
+    """
+    if not staff.roles & {Role.REGISTRAR, Role.DPO}:
+        raise NotAllowedError("not_a_registrar", "registrars and data protection officers open particulars", ref=ref)
+    with parts.database.connect() as connection:
+        case = get_case(connection, ref)
+    file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
+    return case, {**(file.get(PARTICULARS) or {}), "found": file.get(CANDIDATE) is not None}
+
+
+def _registrar(staff: Staff, ref: str) -> None:
+    if Role.REGISTRAR not in staff.roles:
+        raise NotAllowedError("not_a_registrar", "only a registrar decides about identity", ref=ref)
+
+
+def prove_identity(parts: Parts, staff: Staff, ref: str, evidence: str, note: str) -> Case:
+    """Record the decision that identity is proved on evidence seen; the evidence itself is not kept.
+
+    :param evidence: one of ``EVIDENCE_KINDS``.
+    :param note: what was seen, in a sentence; sealed.
+    :raises RefusedError: unknown evidence, no note, or nobody on the register was found.
+    """
+    _registrar(staff, ref)
+    if evidence not in EVIDENCE_KINDS or not 0 < len(note.strip()) <= _LONGEST_NOTE:
+        raise RefusedError("evidence_missing", "say what evidence you saw, in a sentence", ref=ref)
+    with held(parts.database, ref) as mine:
+        case = _open_case(parts, ref, mine=mine)
+        file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
+        candidate = file.get(CANDIDATE)
+        if candidate is None:
+            raise RefusedError("nobody_found", "nobody on the register was found for this case; correct it", ref=ref)
+        with parts.database.connect() as connection:
+            file.put(connection, EVIDENCE, {"kind": evidence, "note": note.strip(), "by": staff.actor})
+            return append(
+                connection,
+                case,
+                Event.IDENTITY_PROVED,
+                actor=staff.actor,
+                at=parts.now(),
+                detail={"evidence": "registrar_decision", "level": "substantial"},
+                subject=candidate["subject"],
+                exception=None,
+            )
+
+
+def ask(parts: Parts, staff: Staff, ref: str, question: str) -> tuple[Case, str]:
+    """Ask the requester for what is needed to identify her; the clock pauses from today (GDPR 12(6)).
+
+    :param question: the registrar's words; sealed.
+    :returns: the case and the reference of the notice to send.
+    """
+    _registrar(staff, ref)
+    if not 0 < len(question.strip()) <= _LONGEST_NOTE:
+        raise RefusedError("question_missing", "write what you ask for", ref=ref)
+    with held(parts.database, ref) as mine:
+        case = _open_case(parts, ref, mine=mine)
+        file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
+        road = "mail" if (file.get(PARTICULARS) or {}).get("reply_to") else "post"
+        notice = Outgoing(f"{ref}-question-{case.version}", ref, "question", road, outgoing.INTENDED, parts.now())
+        with parts.database.connect() as connection:
+            file.put(connection, QUESTION, {"text": question.strip(), "by": staff.actor})
+            outgoing.intend(connection, notice)
+            asked = append(
+                connection,
+                case,
+                Event.QUESTION_SENT,
+                actor=staff.actor,
+                at=parts.now(),
+                detail={"notice": notice.ref},
+                exception=None,
+            )
+        return asked, notice.ref
+
+
+def correct(parts: Parts, staff: Staff, ref: str, changes: dict[str, str]) -> Case:
+    """Enter what a machine could not read; the case is identified anew.
+
+    :param changes: fields of the request, such as ``name``, ``code``, ``address``; sealed.
+    """
+    _registrar(staff, ref)
+    with held(parts.database, ref) as mine:
+        case = _open_case(parts, ref, mine=mine)
+        file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
+        particulars = file.get(PARTICULARS) or {}
+        request = {**particulars["request"], **changes}
+        Request.from_json(request)
+        with parts.database.connect() as connection:
+            file.put(connection, PARTICULARS, {**particulars, "request": request})
+            return append(
+                connection,
+                case,
+                Event.PARTICULARS_ENTERED,
+                actor=staff.actor,
+                at=parts.now(),
+                detail={"fields": ",".join(sorted(changes))},
+                exception=None,
+            )
+
+
+def close_as(parts: Parts, staff: Staff, ref: str, event: Event, reason: str) -> Case:
+    """Close a case that is no request, or that its requester called off.
+
+    :param event: ``FOUND_NO_REQUEST``, ``CALLED_OFF`` or ``IDENTITY_REFUSED``.
+    :param reason: sealed; why.
+    """
+    _registrar(staff, ref)
+    if event not in (Event.FOUND_NO_REQUEST, Event.CALLED_OFF, Event.IDENTITY_REFUSED) or not reason.strip():
+        raise RefusedError("reason_missing", "say why the case is closed", ref=ref)
+    with held(parts.database, ref) as mine:
+        case = _open_case(parts, ref, mine=mine)
+        file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
+        with parts.database.connect() as connection:
+            file.put(connection, "closing", {"reason": reason.strip()[:_LONGEST_NOTE], "by": staff.actor})
+            return append(connection, case, event, actor=staff.actor, at=parts.now(), exception=None)
+
+
+def clear_exception(parts: Parts, staff: Staff, ref: str) -> Case:
+    """Record that a person has looked at an exception and the machines may go on."""
+    if not staff.roles & {Role.REGISTRAR, Role.DPO, Role.CLINICIAN}:
+        raise NotAllowedError("not_staff", "your role clears no exceptions", ref=ref)
+    with held(parts.database, ref) as mine:
+        case = _open_case(parts, ref, mine=mine)
+        if case.exception is None:
+            return case
+        with parts.database.connect() as connection:
+            return append(
+                connection,
+                case,
+                Event.EXCEPTION_CLEARED,
+                actor=staff.actor,
+                at=parts.now(),
+                detail={"exception": case.exception},
+                exception=None,
+            )
+
+
+def _open_case(parts: Parts, ref: str, *, mine: bool) -> Case:
+    if not mine:
+        raise ConflictError("case_busy", "another step holds this case; try again in a moment", ref=ref)
+    with parts.database.connect() as connection:
+        case = get_case(connection, ref)
+    if case.stage in TERMINAL:
+        raise ConflictError("case_closed", "this case is closed", ref=ref)
+    return case
+
+
+CHECKABLE = (Stage.RECEIVED, Stage.CHECKING, Stage.ASKED)

@@ -1,0 +1,89 @@
+"""The register's tables, blind: references, kinds and sealed bytes; what is written once stays as it was."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from vault.errors import ConflictError, RefusedError
+from vault.storage.database import Connection, Database
+
+_ADD_SUBJECT = "insert into subjects (ref, code_index) values (%s, %s) on conflict do nothing"
+_SAME_SUBJECT = "select ref, code_index from subjects where ref = %s or code_index = %s"
+_ADD_RECORD = (
+    "insert into records (subject, ref, kind, version, envelope) values (%s, %s, %s, %s, %s) on conflict do nothing"
+)
+_RECORDS = "select subject, ref, kind, version, envelope from records where subject = %s and kind = any(%s) order by ref"
+_PRESENT = "select subject, ref from records where subject = any(%s) and ref = any(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRecord:
+    """One row: its reference and kind are plain, its contents are an envelope."""
+
+    subject: str
+    ref: str
+    kind: str
+    version: int
+    envelope: bytes
+
+    def __repr__(self) -> str:
+        return f"SealedRecord({self.ref!r}, {self.kind!r})"
+
+
+class RegisterTable:
+    """Subjects with their blind index, and their sealed records."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_subject(self, ref: str, code_index: bytes, rows: Sequence[SealedRecord]) -> None:
+        """Store a subject with its first records in one transaction; the same again changes nothing.
+
+        :param code_index: 32 bytes, the MAC of the personal identity code.
+        :raises ConflictError: the reference or the index stands with another partner already.
+        """
+        with self._database.connect() as connection:
+            connection.execute(_ADD_SUBJECT, (ref, code_index))
+            found = connection.execute(_SAME_SUBJECT, (ref, code_index)).fetchall()
+            if [(str(row[0]), bytes(row[1])) for row in found] != [(ref, code_index)]:
+                raise ConflictError(
+                    "subject_differs", "this code or reference belongs to another subject; find it by its code"
+                )
+            _insert(connection, rows)
+
+    def find(self, code_index: bytes) -> str | None:
+        """Return the reference of the subject with that index."""
+        with self._database.connect() as connection:
+            row = connection.execute("select ref from subjects where code_index = %s", (code_index,)).fetchone()
+        return str(row[0]) if row else None
+
+    def add(self, rows: Sequence[SealedRecord]) -> None:
+        """Store records in one transaction; a subject's reference that is there already keeps its first record.
+
+        :raises RefusedError: a subject is unknown; then nothing is stored.
+        """
+        try:
+            with self._database.connect() as connection:
+                _insert(connection, rows)
+        except psycopg.errors.ForeignKeyViolation:
+            raise RefusedError("subject_unknown", "the register has no such subject; add the subject first") from None
+
+    def fetch(self, subject: str, kinds: Collection[str]) -> list[SealedRecord]:
+        """Return a subject's records of these kinds by one query, in the order of their references."""
+        with self._database.connect() as connection:
+            rows = connection.execute(_RECORDS, (subject, list(kinds)), binary=True).fetchall()
+        return [SealedRecord(str(row[0]), str(row[1]), str(row[2]), int(row[3]), bytes(row[4])) for row in rows]
+
+    def present(self, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return those of the wanted (subject, reference) pairs that are stored."""
+        subjects, refs = [pair[0] for pair in wanted], [pair[1] for pair in wanted]
+        with self._database.connect() as connection:
+            rows = connection.execute(_PRESENT, (subjects, refs)).fetchall()
+        return {(str(row[0]), str(row[1])) for row in rows} & set(wanted)
+
+
+def _insert(connection: Connection, rows: Iterable[SealedRecord]) -> None:
+    values = [(row.subject, row.ref, row.kind, row.version, row.envelope) for row in rows]
+    with connection.cursor() as cursor:
+        cursor.executemany(_ADD_RECORD, values)
