@@ -23,8 +23,7 @@ def write_private(path: Path, text: str, account: Account | None = None) -> Path
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
-    if account is not None:
-        os.chown(draft, account.uid, account.gid)
+    give(draft, account)
     draft.replace(path)
     return path
 
@@ -37,8 +36,7 @@ def private_directory(prefix: str, account: Account | None = None, *, parent: Pa
     if parent is None and os.access(_FAST, os.W_OK | os.X_OK):
         parent = _FAST
     path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    if account is not None:
-        os.chown(path, account.uid, account.gid)
+    give(path, account)
     return path
 
 
@@ -55,14 +53,29 @@ def base_of(home: Path, account: Account | None) -> Path:
         return Path(note.read_text(encoding="utf-8"))
     base = home / "server"
     base.mkdir(mode=0o700, exist_ok=True)
+    give(base, account)
     if account is not None:
         home.chmod(0o711)  # the account may pass through, not look around
-        shutil.chown(base, account.uid, account.gid)
     if not reachable(base, account):
         home.chmod(0o700)
         base = private_directory("dsr-data-", account, parent=Path("/var/tmp"))  # noqa: S108 - mkdtemp
     note.write_text(str(base), encoding="utf-8")
     return base
+
+
+def give(path: Path, account: Account | None) -> None:
+    """Make the account the owner of a file or directory."""
+    if account is not None:
+        os.chown(path, account.uid, account.gid)
+
+
+def empty(directory: Path) -> None:
+    """Remove what an unfinished set-up left in a directory."""
+    for path in directory.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def run_directory(home: Path, account: Account | None) -> Path:

@@ -21,6 +21,7 @@ from psycopg import sql
 
 from vault.errors import WrongUseError
 from vault.settings import DatabaseSettings, read_secret
+from vault.storage.database import conninfo
 from vault.testing import places, processes
 from vault.testing.ports import free_port
 from vault.testing.processes import Account
@@ -84,13 +85,7 @@ class PostgresServer:
 
     def dsn(self, settings: DatabaseSettings) -> str:
         """Give libpq's connection string, password included: keep it out of logs."""
-        return psycopg.conninfo.make_conninfo(
-            host=settings.host,
-            port=settings.port,
-            dbname=settings.name,
-            user=settings.user,
-            password=read_secret(settings.password_file),
-        )
+        return conninfo(settings)
 
     def url(self, settings: DatabaseSettings, driver: str = "psycopg") -> str:
         """Give SQLAlchemy's address, password included: keep it out of logs."""
