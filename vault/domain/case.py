@@ -68,6 +68,7 @@ class Event(StrEnum):
     EXCEPTION_CLEARED = "exception_cleared"
     NOTICE_INTENDED = "notice_intended"
     NOTICE_SENT = "notice_sent"
+    OFFERED = "offered"  # a human task in Airflow points at the case
     REMINDED = "reminded"
     EXTENDED = "extended"
     REGISTER_NOTED = "register_noted"  # the register says that the right was used
@@ -82,6 +83,7 @@ STAYING = frozenset(
         Event.EXCEPTION_CLEARED,
         Event.NOTICE_INTENDED,
         Event.NOTICE_SENT,
+        Event.OFFERED,
         Event.REMINDED,
         Event.EXTENDED,
         Event.REGISTER_NOTED,

@@ -82,7 +82,7 @@ def _first_look(parts: Parts, case: Case) -> bool:
     elif not same_name(request.name, candidate.identity):
         _check(parts, file, case, candidate, "name_differs")
     elif (key := bound_key(particulars, candidate.contacts)) is not None:
-        _prove(parts, file, case, candidate, "bound_key", key)
+        _prove(parts, file, case, candidate, evidence="bound_key", key=key)
     else:
         _post_code(parts, file, case, candidate)
     return True
@@ -151,7 +151,7 @@ def _check(parts: Parts, file: CaseFile, case: Case, candidate: Candidate | None
 
 
 def _prove(
-    parts: Parts, file: CaseFile, case: Case, candidate: Candidate, evidence: str, key: dict[str, str] | None
+    parts: Parts, file: CaseFile, case: Case, candidate: Candidate, *, evidence: str, key: dict[str, str] | None
 ) -> Case:
     with parts.database.connect() as connection:
         file.put(connection, CANDIDATE, {"subject": candidate.subject})
@@ -196,7 +196,7 @@ def _look_at_reply(parts: Parts, case: Case, reply: Arrival) -> Case:
     expected = file.get(CODE)
     if case.stage is Stage.CHECKING and given and expected and _fits(expected, given, parts.now()):
         candidate = read_candidate(parts, case.ref, expected["subject"])
-        case = _prove(parts, file, case, candidate, "one_time_code", _key_of_reply(file, said))
+        case = _prove(parts, file, case, candidate, evidence="one_time_code", key=_key_of_reply(file, said))
     else:
         case = _keep_reply(parts, file, case, given, expected)
     with parts.database.connect() as connection:

@@ -1,0 +1,26 @@
+"""Keep custody: destroy what was posted, purge what retention lets go, look after what a kill left behind."""
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, CronTriggerTimetable, task
+
+with DAG(
+    "keep_custody",
+    description=__doc__,
+    schedule=CronTriggerTimetable("30 2 * * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["custody"],
+):
+
+    @task(queue="keeper", retries=3, retry_delay=timedelta(seconds=20))
+    def keep() -> dict[str, int]:
+        """Do it; return counts."""
+        from vault.office import open_office
+        from vault.steps.keep import keep
+
+        with open_office("keeper") as parts:
+            return keep(parts)
+
+    keep()

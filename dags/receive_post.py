@@ -1,0 +1,34 @@
+"""Receive post: when a scan falls into the folder, and every minute in any case, letters become cases."""
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, task
+from airflow.sdk.exceptions import AirflowSkipException
+from dsr_triggers import ArrivalTrigger
+
+scans = Asset("dsr://scans", watchers=[AssetWatcher("scans", trigger=ArrivalTrigger(door="scans"))])
+cases = Asset("dsr://cases")
+
+with DAG(
+    "receive_post",
+    description=__doc__,
+    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("* * * * *", timezone="UTC"), assets=[scans]),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["intake"],
+):
+
+    @task(queue="intake", retries=3, retry_delay=timedelta(seconds=20), outlets=[cases])
+    def receive() -> list[str]:
+        """Open a case for each letter in the folder; return references."""
+        from vault.office import open_office
+        from vault.steps.receive_post import receive_post
+
+        with open_office("intake") as parts:
+            taken = receive_post(parts)
+        if not taken:
+            raise AirflowSkipException("nothing arrived")
+        return taken
+
+    receive()

@@ -1,0 +1,66 @@
+"""Builds, from settings, the parts that one office may use, and only those.
+
+What an office may ask of the keys is decided by the key service, which knows it by its
+token; this module decides what it is handed at all.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+from vault.accesslog.log import AccessLog
+from vault.crypto.keyring import KeyRing
+from vault.crypto.local import LocalKeyService
+from vault.domain.roles import OfficeName
+from vault.errors import WrongUseError
+from vault.register.own import OwnRegister
+from vault.settings import Settings, load, read_secret
+from vault.steps.parts import Parts
+from vault.storage.database import Database
+from vault.storage.keys import SealedKeyTable, WrappedKeyTable
+from vault.storage.objects import Objects
+
+READS_REGISTER = frozenset({OfficeName.COLLECTOR, OfficeName.SEALER, OfficeName.REGISTRY})
+
+
+def key_service(settings: Settings, office: OfficeName) -> LocalKeyService:
+    """Return the key service as this office may use it.
+
+    :raises WrongUseError: this machine holds no token of the office.
+    """
+    token_file = settings.keys.token_files.get(office.value)
+    if token_file is None:
+        raise WrongUseError("no_token", f"this machine holds no key service token of the office {office.value}")
+    return LocalKeyService(settings.keys.socket, read_secret(token_file))
+
+
+@contextmanager
+def open_office(name: OfficeName | str, settings: Settings | None = None) -> Iterator[Parts]:
+    """Yield an office's parts and close them at the end.
+
+    :param settings: else those of the file that ``DSR_CONFIG`` names.
+    :raises WrongUseError: a setting or secret is missing, empty or a default.
+    """
+    office = OfficeName(name)
+    settings = settings or load()
+    service = key_service(settings, office)
+    objects = Objects(settings.objects)
+    database = Database(settings.database)
+    keys = KeyRing(service, WrappedKeyTable(database), SealedKeyTable(database))
+    log = AccessLog(database, keys, service)
+    register = OwnRegister(database, keys, service, log) if office in READS_REGISTER else None
+    try:
+        yield Parts(
+            office=office,
+            settings=settings,
+            database=database,
+            objects=objects,
+            service=service,
+            keys=keys,
+            log=log,
+            now=partial(datetime.now, UTC),
+            register=register,
+        )
+    finally:
+        database.close()
