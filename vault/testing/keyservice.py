@@ -1,8 +1,23 @@
 """Key services for tests and the demo: the verbs in this process, or the real daemon as a child on a private socket."""
 
+import contextlib
+import shutil
+import socket as sockets
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 from vault.crypto.custody import Custody, make_keys
+from vault.crypto.keydir import KeyDirectory, init
 from vault.crypto.keyring import KeyRing
 from vault.crypto.keyservice import KeyService
+from vault.crypto.local import LocalKeyService
+from vault.settings import read_secret
+from vault.testing.places import guarded, private_directory
+from vault.testing.processes import Running, launch, stop, wait_until
+
+ORIGIN = "log.example/dsr-test"
 
 
 class MemoryKeys:
@@ -18,7 +33,11 @@ class MemoryKeys:
 
     def put(self, kind: str, ref: str, version: int, wrapped: bytes) -> bool:
         """Add a version; False when somebody was first."""
-        return self.rows.setdefault((kind, ref), {}).setdefault(version, wrapped) is wrapped
+        versions = self.rows.setdefault((kind, ref), {})
+        if version in versions:
+            return False
+        versions[version] = wrapped
+        return True
 
 
 class MemorySealedKeys:
@@ -44,3 +63,60 @@ def memory_service() -> KeyService:
 def memory_ring(service: KeyService | None = None) -> KeyRing:
     """Make a key ring over tables in memory."""
     return KeyRing(service or memory_service(), MemoryKeys(), MemorySealedKeys())
+
+
+@dataclass(frozen=True, slots=True)
+class RunningKeyService:
+    """A key daemon that runs now.
+
+    :param files: its directory: keys, public halves, tokens by office, audit.
+    """
+
+    files: KeyDirectory
+    socket: Path
+    process: Running
+
+    def client(self, office: str) -> LocalKeyService:
+        """Connect as an office."""
+        return LocalKeyService(self.socket, read_secret(self.files.token_files[office]))
+
+    def audit_lines(self) -> list[str]:
+        """Give what the daemon has written into its audit so far."""
+        return self.files.audit_file.read_text(encoding="ascii").splitlines()
+
+
+@contextlib.contextmanager
+def start_key_service(directory: Path, *options: str) -> Iterator[RunningKeyService]:
+    """Run the real daemon over the keys in a directory (made where they are missing); it ends with the block.
+
+    :param directory: as ``dsr keys init`` makes it; the daemon's log goes to ``daemon.log`` there.
+    :param options: further options of ``dsr keys serve``.
+    """
+    init(directory, ORIGIN)
+    nest = private_directory("dsrk-")  # a short path of its own: a socket's path has at most 108 bytes
+    try:
+        running = launch_key_service(KeyDirectory(directory), nest / "s", options)
+        try:
+            with guarded([running.process], nest):
+                yield running
+        finally:
+            stop(running.process)
+    finally:
+        shutil.rmtree(nest, ignore_errors=True)
+
+
+def launch_key_service(files: KeyDirectory, socket: Path, options: Sequence[str] = ()) -> RunningKeyService:
+    """Start the daemon and wait until it answers; the caller stops it.
+
+    :raises OutOfReachError: it ended or did not answer; its log stands in the key directory.
+    """
+    program = [sys.executable, "-c", "from vault.cli import main; main()", "keys", "serve"]
+    places = ["--directory", str(files.path), "--socket", str(socket)]
+    process = launch([*program, *places, *options], log=files.path / "daemon.log", cwd=Path.cwd())
+    wait_until(lambda: _accepts(socket), "the key service", process=process)
+    return RunningKeyService(files, socket, process)
+
+
+def _accepts(path: Path) -> bool:
+    with contextlib.closing(sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)) as probe:
+        return probe.connect_ex(str(path)) == 0

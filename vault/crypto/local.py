@@ -1,0 +1,188 @@
+"""The client of the `local` key service: one connection a process, opened when needed and again after a break."""
+
+import contextlib
+import json
+import os
+import socket as sockets
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from vault import errors
+from vault.crypto.frames import PROTOCOL, Feed, Message, pack, parse, read_bytes, write_bytes
+from vault.errors import OutOfReachError, RefusedError, VaultError
+
+_FAMILIES: Final[Mapping[str, type[VaultError]]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, VaultError)
+}
+_ANSWER_SECONDS = 10.0
+_READ = 64 * 1024  # bytes
+_SHORTEST_WAIT = 0.02  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class KeyServiceStatus:
+    """What the key service tells every office about itself."""
+
+    office: str
+    since: datetime
+    granted: int
+    refused: int
+
+
+class LocalKeyService:
+    """A :class:`vault.crypto.keyservice.KeyService` on the other side of a Unix socket; threads may share it.
+
+    A process that was forked off gets a connection of its own. Where a rate is used up, the client
+    waits as long as the service says.
+
+    :param socket: the daemon's socket.
+    :param token: the office's token.
+    :param patience: seconds to wait in all for a used-up rate.
+    """
+
+    __slots__ = ("_connection", "_lock", "_patience", "_pid", "_socket", "_token")
+
+    def __init__(self, socket: Path, token: str, *, patience: float = 30.0) -> None:
+        self._socket = socket
+        self._token = token
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._connection: _Connection | None = None
+        self._pid = os.getpid()
+
+    def wrap(self, kind: str, ref: str, key: bytes) -> bytes:
+        """Wrap a 32-byte key under the root, bound to its kind and reference."""
+        return self._use("wrap", kind, ref, key)
+
+    def unwrap(self, kind: str, ref: str, wrapped: bytes) -> bytes:
+        """Open a wrapped key."""
+        return self._use("unwrap", kind, ref, wrapped)
+
+    def unseal(self, box: str, owner: str, sealed: bytes) -> bytes:
+        """Open a key that was sealed for this owner."""
+        return self._use("unseal", box, owner, sealed)
+
+    def mac(self, label: str, data: bytes) -> bytes:
+        """Give 32 bytes of HMAC-SHA-256 under the label's key."""
+        return self._use("mac", label, "", data)
+
+    def sign(self, name: str, data: bytes) -> bytes:
+        """Give a signer's Ed25519 signature."""
+        return self._use("sign", name, "", data)
+
+    def public(self, name: str) -> bytes:
+        """Give a public half, 32 raw bytes."""
+        return self._use("public", name, "", b"")
+
+    def status(self) -> KeyServiceStatus:
+        """Ask the service how it fares; needs any office's token."""
+        body = json.loads(self._use("status", "", "", b""))
+        return KeyServiceStatus(body["office"], datetime.fromisoformat(body["since"]), body["granted"], body["refused"])
+
+    def close(self) -> None:
+        """Close the connection; the next use opens it again."""
+        with self._lock:
+            self._drop()
+
+    def _use(self, verb: str, name: str, ref: str, data: bytes) -> bytes:
+        frame = pack({"verb": verb, "name": name, "ref": ref, "data": write_bytes(data)})
+        end = time.monotonic() + self._patience
+        while True:
+            reply = self._exchange(frame)
+            wait = reply.get("wait")
+            if not isinstance(wait, int | float) or time.monotonic() + wait > end:
+                return _value(reply)
+            time.sleep(max(wait, _SHORTEST_WAIT))
+
+    def _exchange(self, frame: bytes) -> Message:
+        if self._pid != os.getpid():
+            self._leave_to_parent()
+        with self._lock:
+            # an old connection may have died with an earlier daemon; a fresh one has no such excuse
+            for fresh in (self._connection is None, True):
+                with contextlib.suppress(_BrokenError):
+                    return self._connected().exchange(frame)
+                self._drop()
+                if fresh:
+                    break
+        raise _away()
+
+    def _connected(self) -> "_Connection":
+        if self._connection is None:
+            connection = _Connection(self._socket)
+            reply = connection.exchange(pack({"hello": PROTOCOL, "token": self._token}))
+            if "error" in reply:
+                connection.close()
+                raise _error(reply)
+            self._connection = connection
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _leave_to_parent(self) -> None:
+        """After a fork, take a new connection: frames of two processes must not mix."""
+        self._connection = None
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+
+class _BrokenError(Exception):
+    """The connection ended or can't be trusted any more."""
+
+
+class _Connection:
+    __slots__ = ("_feed", "_socket")
+
+    def __init__(self, path: Path) -> None:
+        self._feed = Feed()
+        self._socket = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+        self._socket.settimeout(_ANSWER_SECONDS)
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise _away() from None
+
+    def exchange(self, frame: bytes) -> Message:
+        """Send one frame and give its reply; after a failure the connection is closed for good."""
+        try:
+            self._socket.sendall(frame)
+            return parse(self._body())
+        except TimeoutError:
+            self.close()
+            raise _away() from None
+        except (OSError, RefusedError):
+            self.close()
+            raise _BrokenError from None
+
+    def _body(self) -> bytes:
+        while data := self._socket.recv(_READ):
+            for body in self._feed.bodies(data):
+                return body
+        raise ConnectionResetError
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _value(reply: Message) -> bytes:
+    if "error" in reply:
+        raise _error(reply)
+    return read_bytes(str(reply.get("value", "")))
+
+
+def _error(reply: Message) -> VaultError:
+    kind = _FAMILIES.get(str(reply.get("family")), RefusedError)
+    return kind(str(reply["error"]), str(reply.get("advice", "")))
+
+
+def _away() -> OutOfReachError:
+    return OutOfReachError("key_service_away", "the key service does not answer; start `dsr keys serve` and try again")

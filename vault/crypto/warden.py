@@ -1,0 +1,150 @@
+"""Between a request and a key: who asks, may they, how often; and the audit has it before the answer leaves."""
+
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from vault.crypto.audit import Audit
+from vault.crypto.custody import Custody
+from vault.crypto.frames import PROTOCOL, Message, malformed, read_bytes, write_bytes
+from vault.crypto.policy import Limiter, check
+from vault.domain.roles import OfficeName
+from vault.errors import LimitError, NotAllowedError, UnknownFormatError, VaultError, WrongUseError
+
+_REQUEST = frozenset({"verb", "name", "ref", "data"})
+_HELLO = frozenset({"hello", "token"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    verb: str
+    name: str
+    ref: str
+    data: bytes = field(repr=False)
+
+
+class Warden:
+    """Answers requests for one custody.
+
+    :param tokens: each office's token.
+    """
+
+    def __init__(self, custody: Custody, tokens: Mapping[OfficeName, str], audit: Audit, limiter: Limiter) -> None:
+        self._custody = custody
+        self._tokens = _digests(tokens)
+        self._audit = audit
+        self._limiter = limiter
+        self._since = datetime.now(UTC)
+        self._granted = 0
+        self._refused = 0
+
+    def admit(self, message: Mapping[str, object]) -> OfficeName:
+        """Find the office that a hello's token belongs to; every token is compared, in constant time.
+
+        :raises NotAllowedError: no office has this token.
+        :raises UnknownFormatError: another protocol.
+        """
+        hello, token = message.get("hello"), message.get("token")
+        if set(message) != _HELLO or not isinstance(token, str):
+            raise malformed()
+        if hello != PROTOCOL:
+            raise UnknownFormatError("key_protocol", "the key service speaks another protocol; use the same release")
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        found = [office for office, known in self._tokens.items() if hmac.compare_digest(known, digest)]
+        if not found:
+            raise NotAllowedError("key_token_refused", "no office has this token; take the file that keys init made")
+        self._audit.write(found[0], "hello", "", "", "granted")
+        return found[0]
+
+    def answer(self, office: OfficeName, message: Mapping[str, object]) -> Message:
+        """Do what the office asks for, or say why not; either way the audit has it first.
+
+        :raises OutOfReachError: the audit can't be written.
+        """
+        request = _Request("?", "", "", b"")
+        try:
+            request = _read(message)
+            value = self._use(office, request)
+        except VaultError as error:
+            self.refuse(office, request.verb, error, request.name, request.ref)
+            return refusal(error)
+        self._audit.write(office, request.verb, request.name, request.ref, "granted")
+        self._granted += 1
+        return {"value": write_bytes(value)}
+
+    def refuse(self, office: str, verb: str, error: VaultError, name: str = "", ref: str = "") -> None:
+        """Put a refusal into the audit.
+
+        :raises OutOfReachError: the audit can't be written.
+        """
+        self._refused += 1
+        self._audit.write(office, verb, name, ref, error.code)
+
+    def _use(self, office: OfficeName, request: _Request) -> bytes:
+        wait = self._limiter.take(office, request.verb, request.name)
+        if wait:
+            raise LaterError(wait)
+        check(office, request.verb, request.name)
+        return self._perform(office, request)
+
+    def _perform(self, office: OfficeName, request: _Request) -> bytes:
+        match request.verb:
+            case "wrap" | "unwrap" | "unseal" as verb:
+                use = getattr(self._custody, verb)
+                return bytes(use(request.name, request.ref, request.data))
+            case "mac":
+                return self._custody.mac(request.name, request.data)
+            case "sign":
+                return self._custody.sign(request.name, request.data)
+            case "public":
+                return self._custody.public(request.name)
+            case _:
+                return self._status(office)
+
+    def _status(self, office: OfficeName) -> bytes:
+        body = {
+            "office": office,
+            "since": self._since.isoformat(timespec="seconds"),
+            "granted": self._granted,
+            "refused": self._refused,
+        }
+        return json.dumps(body).encode("ascii")
+
+
+class LaterError(LimitError):
+    """The rate is used up for now.
+
+    :param wait: seconds until the next use.
+    """
+
+    def __init__(self, wait: float) -> None:
+        self.wait = wait
+        super().__init__(
+            "key_rate_reached", "this office used the key service too often; wait, or look who uses its token"
+        )
+
+
+def refusal(error: VaultError) -> Message:
+    """Write an error as a reply."""
+    family = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == VaultError.__module__)
+    reply: dict[str, str | float | bool] = {"error": error.code, "family": family, "advice": error.advice}
+    return reply | {"wait": error.wait} if isinstance(error, LaterError) else reply
+
+
+def _read(message: Mapping[str, object]) -> _Request:
+    verb, name, ref, data = (message.get(part) for part in ("verb", "name", "ref", "data"))
+    if set(message) != _REQUEST or not (isinstance(verb, str) and isinstance(name, str)):
+        raise malformed()
+    if not (isinstance(ref, str) and isinstance(data, str)):
+        raise malformed()
+    return _Request(verb, name, ref, read_bytes(data))
+
+
+def _digests(tokens: Mapping[OfficeName, str]) -> dict[OfficeName, bytes]:
+    digests = {office: sha256(token.encode()).digest() for office, token in tokens.items()}
+    if len(set(digests.values())) != len(digests):
+        raise WrongUseError("key_tokens_equal", "two offices have the same token; make new ones with `dsr keys init`")
+    return digests
