@@ -1,0 +1,289 @@
+"""What one look says, how it is sealed, and the leaf that commits to it without naming anybody.
+
+The leaf is canonical JSON (RFC 8785) of hashes, an opaque tag, a case reference and a time. The
+entry (what was read, why) and the staff part (who read) are sealed apart, so that a log can be
+shown without its readers (Act 703/2023 s. 10-11). ``docs/formats/access-log.md`` describes every byte.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final
+
+from vault.crypto.envelope import Context, seal, unseal
+from vault.domain.case import REFERENCE
+from vault.domain.roles import Purpose
+from vault.errors import RefusedError, TamperedError, UnknownFormatError
+
+VERSION: Final = 1
+GRANTED: Final = "granted"
+TAG_BYTES: Final = 16
+LONGEST_LEAF: Final = 512  # bytes
+_LONGEST_TEXT = 500  # characters
+_MOST_KINDS = 64
+_FIRST_YEAR = 2000
+_SUBJECT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_LEAF = re.compile(
+    rb'\{"case":(?:null|"(?P<case>[A-Z0-9-]{1,32})"),"entry":"(?P<entry>[0-9a-f]{64})","staff":"(?P<staff>[0-9a-f]{64})",'
+    rb'"tag":(?:null|"(?P<tag>[0-9a-f]{32})"),"time":"(?P<time>[0-9TZ:-]{20})","v":1\}'
+)
+_OTHER_VERSION = re.compile(rb'\{"case":.*"v":(?!1\})[0-9]+\}')
+_ENTRY_FIELDS = frozenset(
+    {"v", "at", "role", "purpose", "legal_ground", "case", "subject", "kinds", "count", "outcome", "emergency"}
+)
+_STAFF_FIELDS = frozenset({"v", "salt", "actor", "actor_name"})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One look, before it happens.
+
+    :param at: when, with a time zone.
+    :param actor: the reader's unique id; ``actor_name`` is the name (Act 703/2023 s. 10 asks for both).
+    :param role: the role or office that the reader acts in.
+    :param legal_ground: the provision or consent that allows the look.
+    :param case: the case's reference, where the look serves one.
+    :param subject: the data subject's reference, where it is known.
+    :param kinds: what is looked at: record kinds, or what a case holds.
+    :param count: how many items.
+    :param outcome: ``granted``, or a code that says why nothing was shown; only ``granted`` opens anything.
+    :param emergency: the reason, when it was one.
+    """
+
+    at: datetime
+    actor: str
+    actor_name: str
+    role: str
+    purpose: Purpose
+    legal_ground: str
+    case: str | None
+    subject: str | None
+    kinds: tuple[str, ...]
+    count: int = 1
+    outcome: str = GRANTED
+    emergency: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Access({self.purpose.value!r}, case={self.case!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What the tree commits to: opaque to everybody without a key.
+
+    :param time: UTC, whole seconds.
+    :param tag: 16 bytes, the same for one subject's entries; None while no subject is known.
+    :param entry: SHA-256 of the sealed entry; ``staff`` of the sealed staff part.
+    """
+
+    time: datetime
+    case: str | None
+    tag: bytes | None
+    entry: bytes
+    staff: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SealedAccess:
+    """One look as it is stored."""
+
+    leaf: bytes
+    entry: bytes
+    staff: bytes
+    case: str | None
+    tag: bytes | None
+
+
+def check(access: Access) -> None:
+    """Refuse an access that could not be logged completely.
+
+    :raises RefusedError: no time zone, an unfit reference or kind, or an empty field that the law asks for.
+    """
+    texts = [access.actor, access.actor_name, access.role, access.legal_ground, access.outcome]
+    if access.emergency is not None:
+        texts.append(access.emergency)
+    if not all(0 < len(text) <= _LONGEST_TEXT for text in texts):
+        raise _unfit("every look names actor, name, role, legal ground and outcome, each of 1-500 characters")
+    if access.at.tzinfo is None or access.at.year < _FIRST_YEAR:
+        raise _unfit("a look's time has a time zone")
+    if access.case is not None and not REFERENCE.fullmatch(access.case):
+        raise _unfit("a look names a case by its reference, such as DSR-2026-7K3QXM")
+    if access.subject is not None and not _SUBJECT.fullmatch(access.subject):
+        raise _unfit("a look names a subject by the register's reference: letters, digits, '.', '_' and '-'")
+    if not 0 < len(access.kinds) <= _MOST_KINDS or not all(map(_KIND.fullmatch, access.kinds)) or access.count < 0:
+        raise _unfit("a look names the record kinds that it opens, in lower case, and how many items")
+
+
+def key_ref(subject: str | None, case: str | None, time: datetime) -> str:
+    """Name the log key that seals an entry: the subject's of that UTC year, else the case's.
+
+    :param time: with a time zone.
+    """
+    return f"{_owner(subject, case)}/{time.astimezone(UTC).year}"
+
+
+def seal_access(access: Access, key: bytes, tag: bytes | None, salt: bytes) -> SealedAccess:
+    """Seal an access and make the leaf that commits to it.
+
+    :param key: the 32-byte log key that :func:`key_ref` names.
+    :param tag: the subject's tag; None when no subject is known.
+    :param salt: 16 random bytes for the staff part.
+    """
+    at = access.at.astimezone(UTC)
+    time, owner = _seconds(at), _owner(access.subject, access.case)
+    try:
+        entry = seal(key, _context("entry", time, owner), _canonical(_entry_fields(access, at)))
+        staff = seal(key, _context("staff", time, owner), _canonical(_staff_fields(access, salt)))
+    except UnicodeEncodeError:
+        raise _unfit("a look's texts are Unicode without stray surrogates") from None
+    leaf = _leaf(access.case, sha256(entry).hexdigest(), sha256(staff).hexdigest(), tag, time)
+    return SealedAccess(leaf, entry, staff, access.case, tag)
+
+
+def open_access(sealed: SealedAccess, key: bytes, *, subject: str | None) -> Access:
+    """Open an access that the leaf commits to.
+
+    :param key: the log key that :func:`key_ref` names for the leaf's time.
+    :param subject: whose entry it is; None for an entry that names a case only.
+    :raises TamperedError: leaf, columns and contents do not agree.
+    :raises UnknownFormatError: a newer release wrote it.
+    """
+    leaf = parse_leaf(sealed.leaf)
+    if columns_differ(sealed, leaf):
+        raise _disagrees()
+    time, owner = _seconds(leaf.time), _owner(subject, leaf.case)
+    entry = _fields(unseal(key, _context("entry", time, owner), sealed.entry), _ENTRY_FIELDS)
+    staff = _fields(unseal(key, _context("staff", time, owner), sealed.staff), _STAFF_FIELDS)
+    access = _access(entry, staff)
+    if (access.case, access.subject, _seconds(access.at)) != (leaf.case, subject, time):
+        raise _disagrees()
+    return access
+
+
+def render_leaf(leaf: Leaf) -> bytes:
+    """Write a leaf; the inverse of :func:`parse_leaf`."""
+    return _leaf(leaf.case, leaf.entry.hex(), leaf.staff.hex(), leaf.tag, _seconds(leaf.time))
+
+
+def parse_leaf(data: bytes) -> Leaf:
+    """Read a leaf.
+
+    :raises UnknownFormatError: of a version that this release does not know.
+    :raises TamperedError: not the canonical bytes of a leaf.
+    """
+    found = _LEAF.fullmatch(data)
+    time = _time(found["time"].decode("ascii")) if found else None
+    if found is None or time is None:
+        if _OTHER_VERSION.fullmatch(data):
+            raise UnknownFormatError("leaf_version", "this release doesn't know the leaf's version; use a newer one")
+        raise TamperedError("leaf_malformed", "this is no leaf of an access log; run dsr log verify")
+    case, tag = found["case"], found["tag"]
+    return Leaf(
+        time,
+        case.decode("ascii") if case else None,
+        bytes.fromhex(tag.decode("ascii")) if tag else None,
+        bytes.fromhex(found["entry"].decode("ascii")),
+        bytes.fromhex(found["staff"].decode("ascii")),
+    )
+
+
+def columns_differ(sealed: SealedAccess, leaf: Leaf) -> list[str]:
+    """Name the stored columns that the leaf does not commit to; empty when all agree."""
+    pairs = {
+        "entry": sha256(sealed.entry).digest() == leaf.entry,
+        "staff": sha256(sealed.staff).digest() == leaf.staff,
+        "case_ref": sealed.case == leaf.case,
+        "tag": sealed.tag == leaf.tag,
+    }
+    return [name for name, agrees in pairs.items() if not agrees]
+
+
+def _owner(subject: str | None, case: str | None) -> str:
+    return subject if subject is not None else f"case:{case or 'none'}"
+
+
+def _context(column: str, time: str, owner: str) -> Context:
+    # the position is not known before the log's lock is held; the leaf's hash binds it
+    return Context("log_leaves", time, column, owner, VERSION)
+
+
+def _leaf(case: str | None, entry: str, staff: str, tag: bytes | None, time: str) -> bytes:
+    named = f'"{case}"' if case else "null"
+    tagged = f'"{tag.hex()}"' if tag else "null"
+    return (
+        f'{{"case":{named},"entry":"{entry}","staff":"{staff}","tag":{tagged},"time":"{time}","v":{VERSION}}}'
+    ).encode("ascii")
+
+
+def _entry_fields(access: Access, at: datetime) -> dict[str, Any]:
+    return {
+        "v": VERSION,
+        "at": _micros(at),
+        "role": access.role,
+        "purpose": access.purpose.value,
+        "legal_ground": access.legal_ground,
+        "case": access.case,
+        "subject": access.subject,
+        "kinds": list(access.kinds),
+        "count": access.count,
+        "outcome": access.outcome,
+        "emergency": access.emergency,
+    }
+
+
+def _staff_fields(access: Access, salt: bytes) -> dict[str, Any]:
+    return {"v": VERSION, "salt": salt.hex(), "actor": access.actor, "actor_name": access.actor_name}
+
+
+def _access(entry: Mapping[str, Any], staff: Mapping[str, Any]) -> Access:
+    texts = {name: entry[name] for name in ("role", "legal_ground", "case", "subject", "count", "outcome", "emergency")}
+    return Access(
+        at=datetime.fromisoformat(entry["at"]),
+        actor=staff["actor"],
+        actor_name=staff["actor_name"],
+        purpose=Purpose(entry["purpose"]),
+        kinds=tuple(entry["kinds"]),
+        **texts,
+    )
+
+
+def _canonical(fields: Mapping[str, Any]) -> bytes:
+    # strings and whole numbers under ASCII keys: here this is RFC 8785, four times faster than a library
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+
+
+def _fields(data: bytes, expected: frozenset[str]) -> dict[str, Any]:
+    fields = json.loads(data)
+    if fields.get("v") != VERSION:
+        raise UnknownFormatError("entry_version", "this release doesn't know the entry's version; use a newer one")
+    if fields.keys() != expected or _canonical(fields) != data:
+        raise _disagrees()
+    return dict(fields)
+
+
+def _micros(at: datetime) -> str:
+    return f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def _seconds(at: datetime) -> str:
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if _seconds(time) == text else None
+
+
+def _unfit(advice: str) -> RefusedError:
+    return RefusedError("access_unfit", advice)
+
+
+def _disagrees() -> TamperedError:
+    return TamperedError("entry_differs", "a log entry is not what its leaf commits to; run dsr log verify")

@@ -1,0 +1,163 @@
+"""The access log: an access is durably in the tree before anybody gets the receipt that opens anything.
+
+An append is a short transaction of its own: lock, right edge, leaves, edge, commit. Everything
+slow (keys, sealing, hashing of leaves) happens before the lock.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from vault.accesslog.entries import (
+    TAG_BYTES,
+    Access,
+    SealedAccess,
+    check,
+    key_ref,
+    open_access,
+    parse_leaf,
+    seal_access,
+)
+from vault.accesslog.merkle import RightEdge, leaf_hash
+from vault.accesslog.receipts import LogReceipt, ReceiptBook
+from vault.crypto.keyring import KeyRing
+from vault.crypto.keyservice import KeyService
+from vault.errors import RefusedError
+from vault.storage import log as table
+from vault.storage.database import Database
+
+LIFETIME = timedelta(minutes=5)
+LONGEST_LIFETIME = timedelta(hours=1)
+LARGEST_BATCH = 1000
+_REMEMBERED = 4096  # keys and tags kept in this process; the least used go first
+_SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedAccess:
+    """An access as the log tells it: where its leaf stands, the leaf's bytes, and what it says."""
+
+    index: int
+    leaf: bytes
+    access: Access
+
+
+class AccessLog:
+    """Records accesses, gives and spends receipts, and tells whose records were read.
+
+    :param database: appends take a connection of their own.
+    :param keys: makes and opens the log keys.
+    :param service: makes the subjects' tags.
+    :param now: the clock, in UTC.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        keys: KeyRing,
+        service: KeyService,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._now = now
+        self._book = ReceiptBook()
+        self._keys = keys
+        self._key = lru_cache(_REMEMBERED)(lambda ref: keys.make_data_key("log", ref))
+        self._tag = lru_cache(_REMEMBERED)(lambda subject: _tag(service, subject))
+
+    def record(self, accesses: Sequence[Access], *, lifetime: timedelta = LIFETIME) -> list[LogReceipt]:
+        """Log accesses, all or none, and give a receipt for each once they are durable.
+
+        A receipt of an access whose outcome is not ``granted`` opens nothing.
+
+        :param lifetime: how long the receipts last; at most an hour.
+        :raises RefusedError: an access is incomplete or unfit; nothing was logged.
+        :raises OutOfReachError: the log can't write; nobody reads.
+        :raises TamperedError: the stored edge does not fit; nobody reads.
+        """
+        _check_batch(accesses, lifetime)
+        if not accesses:
+            return []
+        sealed = [self._seal(access) for access in accesses]
+        with self._database.connect() as connection:
+            first = table.append(connection, _columns(sealed), _growth([leaf_hash(one.leaf) for one in sealed]))
+        now = self._now()
+        return [self._book.issue(access, first + at, now, lifetime) for at, access in enumerate(accesses)]
+
+    def spend(self, receipt: LogReceipt, *, case: str | None, subject: str | None, kinds: Iterable[str]) -> None:
+        """Spend a receipt for exactly this look.
+
+        :raises NoReceiptError: unknown, spent, expired, or of another case, subject or kind.
+        """
+        self._book.spend(receipt, case=case, subject=subject, kinds=kinds, now=self._now())
+
+    def who(self, subject: str) -> list[Access]:
+        """Tell every access to one subject's records, oldest first (Act 703/2023 s. 11).
+
+        :raises TamperedError: an entry is not what its leaf commits to.
+        :raises KeyMissingError: the log key of one of the years has been destroyed.
+        """
+        return [logged.access for logged in self.entries(subject)]
+
+    def entries(self, subject: str) -> Iterator[LoggedAccess]:
+        """Yield every access to one subject's records with its place in the log, oldest first."""
+        with self._database.connect() as connection:
+            for row in table.tagged(connection, self._tag(subject)):
+                yield self._open(row, subject)
+
+    def case_entries(self, case: str) -> Iterator[LoggedAccess]:
+        """Yield the accesses that served a case before its subject was known, oldest first."""
+        with self._database.connect() as connection:
+            for row in table.of_case(connection, case):
+                if row.tag is None:
+                    yield self._open(row, None)
+
+    def _seal(self, access: Access) -> SealedAccess:
+        key = self._key(key_ref(access.subject, access.case, access.at))
+        tag = self._tag(access.subject) if access.subject is not None else None
+        return seal_access(access, key, tag, os.urandom(_SALT_BYTES))
+
+    def _open(self, row: table.LeafRow, subject: str | None) -> LoggedAccess:
+        leaf = parse_leaf(row.leaf)
+        key = self._keys.data_key("log", key_ref(subject, leaf.case, leaf.time))
+        sealed = SealedAccess(row.leaf, row.entry, row.staff, row.case, row.tag)
+        return LoggedAccess(row.index, row.leaf, open_access(sealed, key, subject=subject))
+
+    def __repr__(self) -> str:
+        return "AccessLog()"
+
+
+def _tag(service: KeyService, subject: str) -> bytes:
+    return service.mac("log-tag", subject.encode("ascii"))[:TAG_BYTES]
+
+
+def _check_batch(accesses: Sequence[Access], lifetime: timedelta) -> None:
+    if not timedelta(0) < lifetime <= LONGEST_LIFETIME:
+        raise RefusedError("receipt_lifetime", "a receipt lasts more than no time and at most an hour")
+    if len(accesses) > LARGEST_BATCH:
+        raise RefusedError("log_batch", f"log at most {LARGEST_BATCH} accesses at once; split the batch")
+    for access in accesses:
+        check(access)
+
+
+def _columns(sealed: Sequence[SealedAccess]) -> table.LeafColumns:
+    return table.LeafColumns(
+        leaf=[one.leaf for one in sealed],
+        entry=[one.entry for one in sealed],
+        staff=[one.staff for one in sealed],
+        case=[one.case for one in sealed],
+        tag=[one.tag for one in sealed],
+    )
+
+
+def _growth(hashes: Sequence[bytes]) -> Callable[[int, bytes], bytes]:
+    def grow(size: int, packed: bytes) -> bytes:
+        edge = RightEdge.parse(size, packed)
+        for hashed in hashes:
+            edge.add(hashed)
+        return edge.packed()
+
+    return grow

@@ -1,0 +1,138 @@
+"""Receipts: the only way to plaintext; made by the access log after a durable append, bound, short-lived, spent once.
+
+What a receipt allows stands in its book, not in the object that the caller holds: an object that was
+forged, copied or changed is not the one that the book remembers, and is refused. A book ends with its
+process, and a forked child has none.
+"""
+
+import os
+import secrets
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NoReturn, Self, SupportsIndex
+
+from vault.accesslog.entries import GRANTED, Access
+from vault.domain.roles import Purpose
+from vault.errors import NoReceiptError
+
+_SWEEP_SECONDS = 10
+
+
+class LogReceipt:
+    """Proof that one look is in the log; opens what it names, once, until it expires.
+
+    ``id`` is random; ``index`` is the entry's place in the log.
+    """
+
+    __slots__ = ("actor", "case", "expires", "id", "index", "kinds", "purpose", "subject")
+
+    id: str
+    actor: str
+    purpose: Purpose
+    case: str | None
+    subject: str | None
+    kinds: frozenset[str]
+    expires: datetime
+    index: int
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        """Refuse: only the access log makes receipts."""
+        raise _refused("receipt_not_made_here", "only the access log makes receipts; record the access first")
+
+    def __init_subclass__(cls) -> NoReturn:
+        raise _refused("receipt_not_made_here", "a receipt has no other kinds; record the access first")
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise _refused("receipt_fixed", "a receipt can't be changed; record another access")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise _refused("receipt_fixed", "a receipt can't be changed; record another access")
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise _refused("receipt_not_copied", "a receipt can't be copied or stored; record another access")
+
+    def __copy__(self) -> NoReturn:
+        raise _refused("receipt_not_copied", "a receipt can't be copied or stored; record another access")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise _refused("receipt_not_copied", "a receipt can't be copied or stored; record another access")
+
+    def __repr__(self) -> str:
+        return f"LogReceipt(index={self.index})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    receipt: LogReceipt
+    case: str | None
+    subject: str | None
+    kinds: frozenset[str]
+    expires: datetime
+
+
+class ReceiptBook:
+    """Remembers the receipts that one access log gave out and that nobody has spent."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, _Open] = {}
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._swept: datetime | None = None
+
+    def issue(self, access: Access, index: int, now: datetime, lifetime: timedelta) -> LogReceipt:
+        """Make the receipt of a logged access; one that was not granted opens nothing.
+
+        :param index: the entry's place in the log.
+        """
+        receipt, expires, kinds = object.__new__(LogReceipt), now + lifetime, frozenset(access.kinds)
+        values = {
+            "id": secrets.token_hex(16),
+            "actor": access.actor,
+            "purpose": access.purpose,
+            "case": access.case,
+            "subject": access.subject,
+            "kinds": kinds,
+            "expires": expires,
+            "index": index,
+        }
+        for name, value in values.items():
+            object.__setattr__(receipt, name, value)
+        if access.outcome == GRANTED:
+            with self._lock:
+                self._sweep(now)
+                self._open[id(receipt)] = _Open(receipt, access.case, access.subject, kinds, expires)
+        return receipt
+
+    def spend(
+        self, receipt: LogReceipt, *, case: str | None, subject: str | None, kinds: Iterable[str], now: datetime
+    ) -> None:
+        """Spend a receipt for exactly this look; a look that does not fit leaves it unspent.
+
+        :param kinds: one or more of those that the receipt names.
+        :raises NoReceiptError: unknown, spent, expired, or of another case, subject or kind.
+        """
+        wanted = frozenset(kinds)
+        with self._lock:
+            known = self._open.get(id(receipt)) if os.getpid() == self._pid else None
+            if known is None or known.receipt is not receipt:
+                raise _refused("receipt_unknown", "the receipt is unknown here or spent; record another access")
+            if now >= known.expires:
+                raise _refused("receipt_expired", "the receipt has expired; record another access")
+            if (case, subject) != (known.case, known.subject):
+                raise _refused("receipt_elsewhere", "the receipt is for another case or subject; record this access")
+            if not wanted or not wanted <= known.kinds:
+                raise _refused("receipt_kinds", "the receipt does not name these record kinds; record this access")
+            del self._open[id(receipt)]
+
+    def _sweep(self, now: datetime) -> None:
+        if self._swept is not None and abs(now - self._swept) < timedelta(seconds=_SWEEP_SECONDS):
+            return
+        self._swept = now
+        for number in [number for number, known in self._open.items() if known.expires <= now]:
+            del self._open[number]
+
+
+def _refused(code: str, advice: str) -> NoReceiptError:
+    return NoReceiptError(code, advice)
