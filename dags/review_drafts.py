@@ -1,6 +1,7 @@
 """Review drafts: a human task for each of the 300 most urgent drafts; a clinician decides at the desk."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable, task, task_group
@@ -29,7 +30,7 @@ with DAG(
             return human_tasks(parts, "drafted")
 
     @task(retries=3, retry_delay=timedelta(seconds=20))
-    def confirm(subject: str, answer: dict[str, list[str]] | None) -> bool:
+    def confirm(subject: str, answer: Any) -> bool:
         """Look whether a decision stands behind the closed task; Airflow's word releases nothing."""
         from vault.office import open_office
         from vault.steps.queue import ref_in

@@ -1,5 +1,6 @@
 """Check: what a registrar decides about a case at the desk, each look and each decision recorded."""
 
+from dataclasses import replace
 from typing import Any
 
 from vault.domain.case import TERMINAL, Case, Event, Stage
@@ -23,6 +24,7 @@ EVIDENCE_KINDS = (
     "one_time_code_by_phone",
     "authorisation",
 )
+CORRECTABLE = frozenset({"name", "code", "email", "address", "text"})
 _LONGEST_NOTE = 4000
 
 
@@ -109,14 +111,15 @@ def correct(parts: Parts, staff: Staff, ref: str, changes: dict[str, str]) -> Ca
     :param changes: fields of the request, such as ``name``, ``code``, ``address``; sealed.
     """
     _registrar(staff, ref)
+    if not set(changes) <= CORRECTABLE:
+        raise RefusedError("field_unknown", f"these can be corrected: {', '.join(sorted(CORRECTABLE))}", ref=ref)
     with held(parts.database, ref) as mine:
         case = _open_case(parts, ref, mine=mine)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
         particulars = file.get(PARTICULARS) or {}
-        request = {**particulars["request"], **changes}
-        Request.from_json(request)
+        request = replace(Request.from_json(particulars["request"]), **changes)  # type: ignore[arg-type]  # text fields
         with parts.database.connect() as connection:
-            file.put(connection, PARTICULARS, {**particulars, "request": request})
+            file.put(connection, PARTICULARS, {**particulars, "request": request.to_json()})
             return append(
                 connection,
                 case,

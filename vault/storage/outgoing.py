@@ -9,6 +9,7 @@ INTENDED = "intended"
 SENDING = "sending"
 SENT = "sent"
 MAYBE_SENT = "maybe_sent"
+REFUSED = "refused"  # the mail server said no
 READY = "ready"  # lies sealed in the print outbox
 PRINTED = "printed"  # the print role opened it
 POSTED = "posted"

@@ -13,7 +13,11 @@ _SAME_SUBJECT = "select ref, code_index from subjects where ref = %s or code_ind
 _ADD_RECORD = (
     "insert into records (subject, ref, kind, version, envelope) values (%s, %s, %s, %s, %s) on conflict do nothing"
 )
-_RECORDS = "select subject, ref, kind, version, envelope from records where subject = %s and kind = any(%s) order by ref"
+_RECORDS = (
+    "select subject, ref, kind, version, envelope from records where subject = %s and kind = any(%s) order by ref"
+)
+    "select subject, ref, kind, version, envelope from records where subject = %s and kind = any(%s) order by ref"
+)
 _PRESENT = "select subject, ref from records where subject = any(%s) and ref = any(%s)"
 
 

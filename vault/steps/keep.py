@@ -1,0 +1,70 @@
+"""Keep: publish the log, destroy what has served, purge what retention lets go, mend what a kill left."""
+
+from datetime import datetime, timedelta
+from itertools import islice
+
+from vault.accesslog.publish import publish as publish_log
+from vault.domain.case import TERMINAL, Case, Event
+from vault.steps.casefile import arrival_owner, case_owner, original_key
+from vault.steps.outbox import drop_letter
+from vault.steps.parts import Parts
+from vault.storage import outgoing
+from vault.storage.arrivals import of_case
+from vault.storage.cases import all_cases, append, events_of, held
+from vault.storage.keys import destroy_owner
+
+_ENOUGH = 500  # cases a run
+
+
+def publish(parts: Parts) -> dict[str, int]:
+    """Publish a checkpoint and tiles of the access log; nothing new publishes nothing."""
+    origin = parts.settings.controller.log_origin
+    return {"size": publish_log(parts.database, parts.service, parts.objects, origin=origin)}
+
+
+def keep(parts: Parts) -> dict[str, int]:
+    """Tidy the print outbox and purge closed cases whose retention has ended."""
+    return {"letters": _tidy_outbox(parts), "cases": _purge(parts)}
+
+
+def _tidy_outbox(parts: Parts) -> int:
+    """Delete letters' bytes that a kill left behind after posting."""
+    with parts.database.connect() as connection:
+        posted = {item.ref for item in outgoing.in_state(connection, outgoing.POSTED, "post", 100_000)}
+    left = {name.split("/")[1] for name in parts.objects.list("print/")} & posted
+    for ref in left:
+        drop_letter(parts, ref)
+    return len(left)
+
+
+def _purge(parts: Parts) -> int:
+    """Destroy keys, then bytes, of cases closed longer than retention keeps them (correspondence: 3 years)."""
+    before = parts.now() - timedelta(days=parts.settings.limits.retention_days)
+    with parts.database.connect() as connection:
+        closed = [case for case in all_cases(connection) if case.stage in TERMINAL and case.received_at < before]
+    due = [case for case in closed if _ended(parts, case, before)]
+    for case in islice(due, _ENOUGH):
+        with held(parts.database, case.ref) as mine:
+            if mine:
+                purge_case(parts, case)
+    return min(len(due), _ENOUGH)
+
+
+def _ended(parts: Parts, case: Case, before: datetime) -> bool:
+    with parts.database.connect() as connection:
+        events = events_of(connection, [case.ref])[case.ref]
+    closed_at = max(event.at for event in events)
+    return closed_at < before and all(event.event is not Event.PURGED for event in events)
+
+
+def purge_case(parts: Parts, case: Case) -> None:
+    """Destroy a closed case's keys and sealed items in one transaction, then its objects."""
+    with parts.database.connect() as connection:
+        arrivals = of_case(connection, case.ref)
+        for owner in (case_owner(case.ref), *(arrival_owner(arrival.ref) for arrival in arrivals)):
+            destroy_owner(connection, owner)
+        append(connection, case, Event.PURGED, actor=parts.actor, at=parts.now(), step="purge")
+    for name in list(parts.objects.list(f"case/{case.ref}/")):
+        parts.objects.delete(name)
+    for arrival in arrivals:
+        parts.objects.delete(original_key(arrival.ref))

@@ -1,0 +1,140 @@
+"""Notices: what we write to a requester before, beside and after the answer, in her language.
+
+Every text is made from a template, the reference and the clock alone, so it is the same
+whether or not she is a patient. The intent stands in the database before the act; a mail
+whose outcome is unclear is `maybe_sent`, and a person sees it.
+"""
+
+from datetime import date
+from email.message import EmailMessage
+from typing import Any
+
+from vault.delivery.compose import notice_mail
+from vault.delivery.smtp import send
+from vault.domain.case import Case, Event
+from vault.domain.roles import Purpose
+from vault.package.notices import Notice, notice, notice_pdf
+from vault.settings import Settings
+from vault.steps.casefile import CaseFile
+from vault.steps.outbox import PrintJob
+from vault.steps.parts import Parts
+from vault.steps.queue import clock_of
+from vault.steps.receive import HELSINKI, PARTICULARS
+from vault.storage import outgoing
+from vault.storage.cases import append, events, get_case, held
+from vault.storage.database import Connection
+from vault.storage.outgoing import Outgoing, get_outgoing, in_state
+
+_QUESTION = "question"
+
+
+def intend_notice(
+    parts: Parts, connection: Connection, file: CaseFile, case: Case, kind: str, mark: str = ""
+) -> Outgoing | None:
+    """Record the intent of a notice in the caller's transaction; None when nobody can be reached."""
+    particulars = file.get(PARTICULARS) or {}
+    road = road_of(particulars)
+    if road is None:
+        return None
+    ref = "-".join(part for part in (case.ref, kind, mark) if part)
+    item = Outgoing(ref, case.ref, kind, road, outgoing.INTENDED, parts.now())
+    outgoing.intend(connection, item)
+    return item
+
+
+def road_of(particulars: dict[str, Any]) -> str | None:
+    """Choose mail where an address is known, else post, else None."""
+    if particulars.get("reply_to"):
+        return "mail"
+    return "post" if particulars.get("address") else None
+
+
+def send_notice(parts: Parts, file: CaseFile, item: Outgoing | None) -> str | None:
+    """Compose and send or print a notice whose intent stands; return its state."""
+    if item is None:
+        return None
+    particulars = file.get(PARTICULARS) or {}
+    question = (file.get(_QUESTION) or {}).get("text") if item.kind in (_QUESTION, "reminder") else None
+    return send_with(parts, item, particulars, question)
+
+
+def send_with(parts: Parts, item: Outgoing, particulars: dict[str, Any], question: str | None = None) -> str | None:
+    """The same for a writer that can't open the case again, with the message still in hand."""
+    with parts.database.connect() as connection:
+        case = get_case(connection, item.case_ref)
+        clock = clock_of(case, events(connection, case.ref), parts.now().astimezone(HELSINKI).date())
+    text = _text(parts.settings, case, item.kind, clock.due or clock.safe_due, question)
+    if item.road == "mail":
+        return send_mail(parts, item, notice_mail(parts.settings, item.ref, text, particulars))
+    address = particulars.get("address") or []
+    pdf = notice_pdf(text, address, parts.settings.controller, case.language, parts.now().date())
+    job = PrintJob(parts, item.ref, pdf)
+    with parts.database.connect() as connection:
+        job.commit(connection, case.ref, item.kind)
+    return outgoing.READY
+
+
+def _text(settings: Settings, case: Case, kind: str, due: date, question: str | None) -> Notice:
+    return notice(
+        kind,
+        case.language,
+        case_ref=case.ref,
+        due=due,
+        controller=settings.controller,
+        fingerprint=settings.openpgp.fingerprint,
+        question=question,
+    )
+
+
+def send_mail(parts: Parts, item: Outgoing, message: EmailMessage) -> str:
+    """Send one mail whose intent stands; return the state it is in afterwards.
+
+    The caller holds the case, so an item found `sending` belongs to a run that was killed:
+    nobody knows whether it went out, and it is not sent twice.
+
+    :raises OutOfReachError: the mail server does not answer; the item stays intended.
+    """
+    with parts.database.connect() as connection:
+        mine = outgoing.move(connection, item.ref, outgoing.INTENDED, outgoing.SENDING, parts.now())
+        known = get_outgoing(connection, item.ref)
+    if not mine:
+        if known is not None and known.state == outgoing.SENDING:
+            return _finish(parts, item, outgoing.MAYBE_SENT, "maybe_sent")
+        return known.state if known else outgoing.INTENDED
+    outcome = send(message, parts.settings.smtp)
+    if outcome == "sent":
+        return _finish(parts, item, outgoing.SENT, None)
+    if outcome == "unclear":
+        return _finish(parts, item, outgoing.MAYBE_SENT, "maybe_sent")
+    if outcome == "refused":
+        return _finish(parts, item, outgoing.REFUSED, "mail_refused")
+    return _finish(parts, item, outgoing.INTENDED, None)
+
+
+def _finish(parts: Parts, item: Outgoing, state: str, exception: str | None) -> str:
+    with parts.database.connect() as connection:
+        outgoing.move(connection, item.ref, outgoing.SENDING, state, parts.now())
+        if state == outgoing.INTENDED:
+            return state
+        case = get_case(connection, item.case_ref)
+        event = Event.EXCEPTION_RAISED if exception else Event.NOTICE_SENT
+        detail = {"notice": item.ref, **({"exception": exception} if exception else {})}
+        changes = {"exception": exception} if exception else {}
+        append(connection, case, event, actor=parts.actor, at=parts.now(), detail=detail, **changes)
+    return state
+
+
+def resend(parts: Parts, limit: int = 100) -> int:
+    """Send what was intended while the mail server was away, and print what was meant for the post."""
+    with parts.database.connect() as connection:
+        items = [i for road in ("mail", "post") for i in in_state(connection, outgoing.INTENDED, road, limit)]
+        items += in_state(connection, outgoing.SENDING, "mail", limit)
+    sent = 0
+    for item in items:
+        if item.kind == "package":
+            continue
+        with held(parts.database, item.case_ref) as mine:
+            if mine:
+                file = CaseFile.open(parts, item.case_ref, Purpose.CASE_HANDLING)
+                sent += send_notice(parts, file, item) in (outgoing.SENT, outgoing.READY)
+    return sent

@@ -1,0 +1,110 @@
+"""Receive mail: every message in the mailbox becomes a case, a reply or a visible exception; the mailbox ends empty."""
+
+import base64
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from vault.domain.case import Channel
+from vault.domain.request import AnswerBy, Request
+from vault.intake.mail import MailTools, open_mail
+from vault.intake.mailbox import Mailbox, Message
+from vault.intake.opened import OpenedMail, Outcome, ProofKind
+from vault.intake.understand import understand
+from vault.steps.doors import open_mailbox
+from vault.steps.parts import Parts
+from vault.steps.receive import Incoming, already_taken, take
+from vault.steps.receive_post import acknowledge
+
+_ENOUGH = 200  # messages a run
+_SURE = 0.5  # below it a person reads what is asked
+
+
+def receive_mail(parts: Parts, mailbox: Mailbox | None = None, limit: int = _ENOUGH) -> list[str]:
+    """Take in up to ``limit`` messages; return the references of the cases they made or changed.
+
+    :raises OutOfReachError: the mailbox or a store does not answer; nothing is lost.
+    """
+    mailbox = mailbox or open_mailbox(parts.settings.mailbox)
+    tools = MailTools.of(parts.settings)
+    refs = []
+    for message in mailbox.messages(limit):
+        if already_taken(parts, message.source) is None:
+            incoming = read_message(message, tools)
+            taken = take(parts, incoming)
+            mailbox.remove(message.source)
+            acknowledge(parts, taken, incoming.particulars)
+            refs.append(taken.case.ref)
+        else:
+            mailbox.remove(message.source)
+    return refs
+
+
+def read_message(message: Message, tools: MailTools) -> Incoming:
+    """Open one message and say what it is; whatever it holds, the answer is an :class:`Incoming`."""
+    opened = open_mail(message.data, tools)
+    request = understand(opened.text, attachments=[a.name for a in opened.attachments])
+    exception, notice = _judge(opened, request)
+    return Incoming(
+        channel=Channel.MAIL,
+        source=message.source,
+        same=_same(message.data, opened),
+        original=message.data,
+        received_at=message.received_at,
+        language=request.language,
+        particulars=_particulars(opened, request, message.received_at),
+        case_ref=request.case_ref,
+        exception=exception,
+        notice=None if opened.headers.auto else notice,
+        automatic=opened.headers.auto,
+    )
+
+
+def _same(raw: bytes, opened: OpenedMail) -> bytes:
+    """Return what two copies of one message share: its Message-ID and its body, not its way through the servers."""
+    body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[2].rstrip()
+    return (opened.headers.message_id or "").encode() + b"\0" + sha256(body).digest()
+
+
+def _judge(opened: OpenedMail, request: Request) -> tuple[str | None, str | None]:
+    if opened.outcome is Outcome.UNDECRYPTABLE:
+        return "mail_undecryptable", "could_not_open"
+    if opened.outcome is Outcome.REFUSED:
+        return "mail_refused", "could_not_open"
+    if not request.kinds or request.confidence < _SURE:
+        return "no_request_found", "no_request_found"
+    return None, "acknowledgement"
+
+
+def _particulars(opened: OpenedMail, request: Request, received_at: datetime) -> dict[str, Any]:
+    headers, proof = opened.headers, opened.sender_proof
+    by_mail = request.answer_by is not AnswerBy.PAPER
+    signed = opened.signed
+    return {
+        "request": request.to_json(),
+        "reply_to": headers.from_address if by_mail else None,
+        "from": headers.from_address,
+        "subject": headers.subject,
+        "message_id": headers.message_id,
+        "references": list(headers.references),
+        "received_at": received_at.isoformat(),
+        "encryption": opened.encryption.value,
+        "reason": opened.reason,
+        "code": request.one_time_code,
+        "attachments": [{"name": a.name, "type": a.type, "size": len(a.data)} for a in opened.attachments],
+        "sender_proof": {
+            "kind": proof.kind.value,
+            "fingerprint": proof.fingerprint,
+            "from_matches": proof.from_matches,
+        },
+        "sender_key": _sender_key(opened),
+        "signature": base64.b64encode(signed.signature).decode() if signed else None,
+        "signed": base64.b64encode(signed.content).decode() if signed and signed.content is not None else None,
+    }
+
+
+def _sender_key(opened: OpenedMail) -> str | None:
+    """Keep the key that made a valid signature, armoured; other keys that came along are of no use."""
+    if opened.sender_proof.kind is not ProofKind.VALID or not opened.attached_keys:
+        return None
+    return opened.attached_keys[0].decode("utf-8", "replace")

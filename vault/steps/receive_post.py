@@ -1,0 +1,156 @@
+"""Receive post: every sheet in the scan folder becomes letters, every letter a case or a visible exception."""
+
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from vault.domain.case import Channel
+from vault.domain.request import AnswerBy, Request, RequestKind
+from vault.intake.scan import READ, Letter, ScanResult, read_scan
+from vault.steps.doors import is_sheet, sheets
+from vault.steps.notices import send_with
+from vault.steps.parts import Parts
+from vault.steps.receive import Incoming, Taken, already_taken, take
+from vault.storage.cases import held
+from vault.storage.outgoing import get_outgoing
+
+_ENOUGH = 50  # files a run
+_LANGUAGES = ("fi", "sv", "en")
+
+
+def receive_post(parts: Parts, limit: int = _ENOUGH) -> list[str]:
+    """Take in what lies in the scan folder; return the references of new cases.
+
+    A file is unlinked once every letter in it is durable; what the folder holds besides
+    files (links, pipes) becomes an exception and goes too.
+    """
+    refs: list[str] = []
+    for path in list(sheets(parts.settings.scans.folder))[:limit]:
+        refs += [taken.case.ref for taken in _take_file(parts, path) if taken.fresh]
+        with suppress(FileNotFoundError):
+            path.unlink()
+    return refs
+
+
+def _take_file(parts: Parts, path: Path) -> list[Taken]:
+    status = path.lstat()
+    stamp = f"scan|{path.name}|{status.st_ino}|{status.st_mtime_ns}"
+    received_at = min(datetime.fromtimestamp(status.st_mtime, UTC), parts.now())
+    if not is_sheet(path):
+        return [take(parts, _strange(stamp, received_at, b"", "scan_not_a_file"))]
+    data = _read(path, parts.settings.limits.message_bytes)
+    if data is None:
+        return [take(parts, _strange(stamp, received_at, b"", "scan_too_large"))]
+    result = read_scan(data, parts.settings.limits)
+    if not result.letters:
+        return [take(parts, _strange(stamp, received_at, data, f"scan_{result.reason or 'unreadable'}"))]
+    return _take_letters(parts, result, data, stamp, received_at)
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read(most + 1)
+    return data if len(data) <= most else None
+
+
+def _strange(stamp: str, received_at: datetime, data: bytes, why: str) -> Incoming:
+    """Make an exception of what no machine can read; the original waits sealed for a person."""
+    request = _request({}, "fi")
+    return Incoming(
+        channel=Channel.POST,
+        source=stamp,
+        same=data or stamp.encode(),
+        original=data,
+        received_at=received_at,
+        language="fi",
+        particulars={"request": request.to_json(), "pages": []},
+        exception=why,
+    )
+
+
+def _take_letters(parts: Parts, result: ScanResult, data: bytes, stamp: str, received_at: datetime) -> list[Taken]:
+    """Take each letter of a file; the first keeps the original, the others point at it."""
+    taken: list[Taken] = []
+    holder: str | None = None
+    for number, letter in enumerate(result.letters):
+        source = f"{stamp}|{number}"
+        known = already_taken(parts, source)
+        if known is None:
+            known = take(parts, _incoming(letter, source, data, received_at, holder))
+        holder = holder or known.arrival_ref
+        acknowledge(parts, known, letter_particulars(letter))
+        taken.append(known)
+    return taken
+
+
+def _incoming(letter: Letter, source: str, data: bytes, received_at: datetime, holder: str | None) -> Incoming:
+    particulars = letter_particulars(letter)
+    request = Request.from_json(particulars["request"])
+    pages = ",".join(map(str, letter.pages)).encode()
+    return Incoming(
+        channel=Channel.POST,
+        source=source,
+        same=data + b"\0" + pages,
+        original=None if holder else data,
+        received_at=received_at,
+        language=request.language,
+        particulars={**particulars, **({"holder": holder} if holder else {})},
+        exception=None if letter.outcome == READ else f"scan_{letter.reason or 'person'}",
+        notice="acknowledgement" if letter.outcome == READ else None,
+    )
+
+
+def letter_particulars(letter: Letter) -> dict[str, Any]:
+    """Gather what a letter says, for sealing."""
+    values = {name: reading.value for name, reading in letter.fields.items()}
+    language = values.get("language") or (letter.form or "::fi").split(":")[2]
+    request = _request(values, str(language))
+    address = [request.name or "", str(values.get("street") or ""), _town(values)]
+    by_mail = request.answer_by is not AnswerBy.PAPER and request.email
+    return {
+        "request": request.to_json(),
+        "reply_to": request.email if by_mail else None,
+        "address": address if all(address) else None,
+        "form": letter.form,
+        "pages": list(letter.pages),
+        "text": letter.text,
+    }
+
+
+def _town(values: dict[str, Any]) -> str:
+    return f"{values.get('postal_code') or ''} {values.get('city') or ''}".strip()
+
+
+def _request(values: dict[str, Any], language: str) -> Request:
+    """Turn a form's fields into a request; a form with nothing ticked asks for inspection."""
+    ticked = values.get("kinds") or ()
+    known = [kind for kind in RequestKind if kind.value in ticked]
+    answer_by = values.get("answer_by")
+    return Request(
+        kinds=tuple(known) or ((RequestKind.INSPECTION,) if values else ()),
+        confidence=1.0 if known else 0.5 if values else 0.0,
+        language=language if language in _LANGUAGES else "fi",
+        on_behalf=values.get("for_whom") in ("child", "other"),
+        name=values.get("name") or None,
+        code=values.get("code") or None,
+        email=values.get("email") or None,
+        address=", ".join(filter(None, [values.get("street"), _town(values)])) or None,
+        answer_by=AnswerBy(answer_by) if answer_by in tuple(AnswerBy) else None,
+        text=str(values.get("details") or ""),
+        case_ref=None,
+        one_time_code=None,
+    )
+
+
+def acknowledge(parts: Parts, taken: Taken, particulars: dict[str, Any]) -> None:
+    """Send the notice that an arrival deserves, with the message still in hand; once."""
+    if taken.notice_ref is None:
+        return
+    with held(parts.database, taken.case.ref) as mine:
+        with parts.database.connect() as connection:
+            item = get_outgoing(connection, taken.notice_ref)
+        if mine and item is not None:
+            send_with(parts, item, particulars)

@@ -1,0 +1,117 @@
+"""Seal: exactly what was approved becomes a package that only the requester opens.
+
+No decision, no release; no key, no package. The sealer proves the decision against the
+stored bytes itself, whatever Airflow says. The passphrase of a PDF package exists in memory
+and in a letter sealed to the print role, and nowhere else.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from vault.domain.case import Case, Event, Stage
+from vault.domain.codes import passphrase
+from vault.domain.request import AnswerBy, Request
+from vault.domain.roles import Purpose
+from vault.errors import TamperedError, VaultError
+from vault.steps.answer import assemble
+from vault.steps.identify import ANSWER_KEY, read_candidate
+from vault.steps.letters import passphrase_letter
+from vault.steps.outbox import PrintJob
+from vault.steps.parts import Parts
+from vault.steps.receive import PARTICULARS
+from vault.steps.review import OpenDraft, Ruling, open_draft, proved_decision
+from vault.storage.cases import append, get_case, held
+from vault.storage.drafts import PackageRow, add_package
+
+PAPER = "paper"  # lies in the print outbox alone
+OPENPGP = "openpgp"
+PDF = "pdf"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Sealed:
+    """A finished package and the letters that belong to it."""
+
+    format: str
+    data: bytes
+    letters: Mapping[str, bytes]
+
+
+def seal(parts: Parts, refs: Sequence[str]) -> list[str]:
+    """Seal each decided case's package; return those sealed. One that can't be sealed shows why on the board."""
+    done = []
+    for ref in refs:
+        with held(parts.database, ref) as mine:
+            if not mine:
+                continue
+            try:
+                if _seal_one(parts, ref):
+                    done.append(ref)
+            except TamperedError as error:
+                raise_exception(parts, ref, error)
+    return done
+
+
+def raise_exception(parts: Parts, ref: str, error: VaultError) -> None:
+    """Show on the board why a case stands still; the clock runs on."""
+    with parts.database.connect() as connection:
+        case = get_case(connection, ref)
+        if case.exception != error.code:
+            append(
+                connection,
+                case,
+                Event.EXCEPTION_RAISED,
+                actor=parts.actor,
+                at=parts.now(),
+                detail={"exception": error.code},
+                exception=error.code,
+            )
+
+
+def _seal_one(parts: Parts, ref: str) -> bool:
+    with parts.database.connect() as connection:
+        case = get_case(connection, ref)
+    if case.stage is not Stage.DECIDED or case.exception is not None:
+        return False
+    draft = open_draft(parts, ref, Purpose.SEAL)
+    rulings = proved_decision(parts, draft, parts.service.public("desk"))
+    sealed = _close(parts, case, draft, rulings)
+    digest = sha256(sealed.data)
+    name = f"case/{ref}/package/{digest.hexdigest()[:16]}"
+    if sealed.format != PAPER:
+        draft.file.put_object(name, sealed.data)
+    jobs = {kind: PrintJob(parts, f"{ref}-{kind}", pdf) for kind, pdf in sealed.letters.items()}
+    with parts.database.connect() as connection:
+        add_package(connection, PackageRow(ref, sealed.format, name, digest.digest(), len(sealed.data), parts.now()))
+        for kind, job in jobs.items():
+            job.commit(connection, ref, kind)
+        append(
+            connection,
+            case,
+            Event.PACKAGE_SEALED,
+            actor=parts.actor,
+            at=parts.now(),
+            step="seal",
+            detail={"format": sealed.format, "sha256": digest.hexdigest()},
+        )
+    return True
+
+
+def _close(parts: Parts, case: Case, draft: OpenDraft, rulings: Mapping[str, Ruling]) -> Sealed:
+    if case.subject is None:
+        raise TamperedError("no_identity_decision", "identity was never proved for this case", ref=case.ref)
+    candidate = read_candidate(parts, case.ref, case.subject)
+    particulars = draft.file.get(PARTICULARS) or {}
+    request = Request.from_json(particulars["request"])
+    answer = assemble(parts, case, draft, rulings, candidate)
+    key = draft.file.get(ANSWER_KEY)
+    if request.answer_by is AnswerBy.PAPER or not particulars.get("reply_to"):
+        pdf = answer.on_paper()
+        return Sealed(PAPER, pdf, {"answer": pdf})
+    if key is not None:
+        return Sealed(OPENPGP, answer.for_key(parts.settings, key["key"], key["fingerprint"]), {})
+    words = passphrase(secrets.token_bytes(32))
+    letter = passphrase_letter(parts, case, candidate.identity, candidate.contacts, words)
+    return Sealed(PDF, answer.for_passphrase(words), {"passphrase": letter})
