@@ -1,0 +1,45 @@
+# Ten verbs. Everything lands in .venv and build; nothing outside the folder but Debian packages.
+PYTHON ?= python3.11
+PY := .venv/bin/python
+STAMP := .venv/.installed
+
+.PHONY: install demo up down test check bench fuzz docs clean
+
+$(STAMP): requirements.lock infra/bootstrap.lock pyproject.toml
+	bash infra/install "$(PYTHON)"
+	touch $(STAMP)
+
+install: $(STAMP)  ## Python environment, and Debian packages where that is allowed
+	bash infra/setup --for demo
+
+demo: install  ## the main job, for real, from nothing; leaves the pages running
+	.venv/bin/dsr demo run
+
+up: install  ## start what the demo left, without resetting it
+	.venv/bin/dsr demo up
+
+down:  ## stop all of it
+	@test ! -x .venv/bin/dsr || .venv/bin/dsr demo down
+
+test: $(STAMP)  ## every test, with real servers
+	bash infra/setup --for test
+	$(PY) -m pytest
+
+check: $(STAMP)  ## formatting, lint, types, imports
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: $(STAMP)  ## measure; writes build/bench.json
+	bash infra/setup --for test
+	.venv/bin/dsr bench
+
+fuzz: $(STAMP)  ## property tests at length
+	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/properties
+
+docs: $(STAMP)  ## screenshots of the running demo into docs/images
+	$(PY) infra/screenshots.py
+
+clean: down  ## remove what was built
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
