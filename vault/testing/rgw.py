@@ -192,7 +192,7 @@ def _configure(cluster: _Cluster, *, durable: bool) -> ObjectServer:
         run=places.run_directory(cluster.home, cluster.account),
         store="bluestore" if durable else "memstore",
         classes=next(Path("/usr/lib").glob("*/rados-classes"), "/usr/lib/rados-classes"),
-        life_cycle_day=0 if durable else 10,
+        life_cycle_day=-1 if durable else 10,
     )
     places.write_private(cluster.conf, text, cluster.account)
     return server
