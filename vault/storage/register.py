@@ -16,8 +16,6 @@ _ADD_RECORD = (
 _RECORDS = (
     "select subject, ref, kind, version, envelope from records where subject = %s and kind = any(%s) order by ref"
 )
-    "select subject, ref, kind, version, envelope from records where subject = %s and kind = any(%s) order by ref"
-)
 _PRESENT = "select subject, ref from records where subject = any(%s) and ref = any(%s)"
 
 

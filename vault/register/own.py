@@ -1,0 +1,169 @@
+"""Our own encrypted register: without a log receipt no key is unwrapped and no row is fetched.
+
+Identity and contact details are sealed under the subject's ``identity`` key, everything else
+under her ``record`` key, so that a shredded record key erases the care and keeps the custody.
+Both keys are made once, with the subject: a destroyed key is never made anew by a later write.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+from vault.accesslog.receipts import LogReceipt
+from vault.crypto.envelope import Context, seal, unseal
+from vault.domain.hetu import parse as parse_code
+from vault.domain.records import IDENTITY_KINDS, Author, Record, RecordKind
+from vault.errors import RefusedError, TamperedError
+from vault.register.form import parse, render
+from vault.storage.database import Database
+from vault.storage.register import RegisterTable, SealedRecord
+
+_FIRST = 1  # a row is sealed once; another sealing would count on
+_KEY_KINDS = ("identity", "record")
+
+
+class Keys(Protocol):
+    """What the register needs of the key ring."""
+
+    def data_key(self, kind: str, ref: str) -> bytes:
+        """Return a data key, unwrapped by the key service."""
+        ...
+
+    def make_data_key(self, kind: str, ref: str) -> bytes:
+        """Return a data key, made where there is none."""
+        ...
+
+
+class Index(Protocol):
+    """What the register needs of the key service."""
+
+    def mac(self, label: str, data: bytes) -> bytes:
+        """Return a MAC whose key never leaves the service."""
+        ...
+
+
+class Spender(Protocol):
+    """What the register needs of the access log."""
+
+    def spend(self, receipt: LogReceipt, *, case: str | None, subject: str | None, kinds: Iterable[str]) -> None:
+        """Spend a receipt or refuse it."""
+        ...
+
+
+class OwnRegister:
+    """The register in our own database.
+
+    :param keys: opens and makes the subjects' data keys.
+    :param service: makes the blind index of the personal identity code.
+    :param log: the access log, which alone can spend a receipt.
+    """
+
+    def __init__(self, database: Database, keys: Keys, service: Index, log: Spender) -> None:
+        self._table = RegisterTable(database)
+        self._keys = keys
+        self._service = service
+        self._log = log
+
+    def find(self, code: str, receipt: LogReceipt) -> str | None:
+        """Return the reference of the subject with this code; see the port."""
+        # a forged receipt may lack every attribute; spending is what refuses it
+        case = getattr(receipt, "case", None)
+        self._log.spend(receipt, case=case, subject=None, kinds={RecordKind.IDENTITY.value})
+        return self._table.find(self._code_index(code))
+
+    def read(self, receipt: LogReceipt, subject: str, kinds: Iterable[RecordKind], *, case: str | None) -> list[Record]:
+        """Return a subject's records of these kinds, oldest first; see the port."""
+        wanted = sorted({RecordKind(kind).value for kind in kinds})
+        self._log.spend(receipt, case=case, subject=subject, kinds=wanted)
+        rows = self._table.fetch(subject, wanted)
+        keys = self._open_keys(subject, {_key_kind(RecordKind(row.kind)) for row in rows})
+        return sorted((_unseal(keys, row) for row in rows), key=lambda record: (record.at, record.ref))
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Store records; one that is there already stays as it was first; see the port."""
+        self._check(records)
+        keys = {subject: self._open_keys(subject, kinds) for subject, kinds in _needed(records).items()}
+        self._table.add([_seal(keys[record.subject], record) for record in records])
+
+    def add_subject(self, code: str, identity: Record, contacts: Record) -> str:
+        """Make a subject known; the same again changes nothing; see the port."""
+        _check_first_records(code, identity, contacts)
+        subject = identity.subject
+        keys = {kind: self._keys.make_data_key(kind, subject) for kind in _KEY_KINDS}
+        rows = [_seal(keys, identity), _seal(keys, contacts)]
+        self._table.add_subject(subject, self._code_index(code), rows)
+        return subject
+
+    def note_inspection(self, subject: str, case_ref: str, at: datetime, author: Author) -> None:
+        """Enter once a case that the right of access was used; see the port."""
+        body = {"case_ref": case_ref, "provision": "GDPR Article 15"}
+        self.write([Record(f"INSPECTION-{case_ref}", subject, RecordKind.INSPECTION, at, author, body)])
+
+    def _code_index(self, code: str) -> bytes:
+        return self._service.mac("subject", _canonical(code).encode("ascii"))
+
+    def _open_keys(self, subject: str, kinds: Collection[str]) -> dict[str, bytes]:
+        return {kind: self._keys.data_key(kind, subject) for kind in sorted(kinds)}
+
+    def _check(self, records: Sequence[Record]) -> None:
+        written = {(record.subject, record.ref) for record in records}
+        if len(written) != len(records):
+            raise RefusedError("record_twice", "a reference stands twice in one batch; write each record once")
+        elsewhere = {(record.subject, record.corrects) for record in records if record.corrects is not None} - written
+        if elsewhere and elsewhere - self._table.present(elsewhere):
+            raise RefusedError("corrects_unknown", "a correction must name a stored record of the same subject")
+        for record in records:
+            if record.corrects == record.ref:
+                raise RefusedError("corrects_itself", "a correction is a record of its own", ref=record.ref)
+            if record.kind is RecordKind.IDENTITY:
+                self._check_code(record)
+
+    def _check_code(self, identity: Record) -> None:
+        if self._table.find(self._code_index(_code(identity))) != identity.subject:
+            raise RefusedError("code_differs", "the identity's code is not the subject's", ref=identity.ref)
+
+
+def _canonical(code: str) -> str:
+    return parse_code(code, date.max).value  # whether somebody is born yet is not the register's question
+
+
+def _code(identity: Record) -> str:
+    code = identity.body.get("personal_identity_code")
+    if not isinstance(code, str):
+        raise RefusedError("code_missing", "an identity holds the personal identity code", ref=identity.ref)
+    return code
+
+
+def _check_first_records(code: str, identity: Record, contacts: Record) -> None:
+    if (identity.kind, contacts.kind) != (RecordKind.IDENTITY, RecordKind.CONTACT_DETAILS):
+        raise RefusedError("first_records", "a subject starts with one identity and one record of contact details")
+    if identity.subject != contacts.subject or identity.ref == contacts.ref:
+        raise RefusedError("first_records", "both first records need the same subject and a reference each")
+    if _canonical(_code(identity)) != _canonical(code):
+        raise RefusedError("code_differs", "the identity's code is not the subject's", ref=identity.ref)
+
+
+def _needed(records: Iterable[Record]) -> dict[str, set[str]]:
+    needed: dict[str, set[str]] = {}
+    for record in records:
+        needed.setdefault(record.subject, set()).add(_key_kind(record.kind))
+    return needed
+
+
+def _key_kind(kind: RecordKind) -> str:
+    return "identity" if kind in IDENTITY_KINDS else "record"
+
+
+def _seal(keys: Mapping[str, bytes], record: Record) -> SealedRecord:
+    context = Context("records", record.ref, "body", record.subject, _FIRST)
+    envelope = seal(keys[_key_kind(record.kind)], context, render(record))
+    return SealedRecord(record.subject, record.ref, record.kind.value, _FIRST, envelope)
+
+
+def _unseal(keys: Mapping[str, bytes], row: SealedRecord) -> Record:
+    key = keys[_key_kind(RecordKind(row.kind))]
+    context = Context("records", row.ref, "body", row.subject, row.version)
+    record = parse(row.subject, row.ref, unseal(key, context, row.envelope))
+    if record.kind.value != row.kind:
+        raise TamperedError("record_kind", "a record's kind was changed beside its envelope", ref=row.ref)
+    return record

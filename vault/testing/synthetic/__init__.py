@@ -1,0 +1,1 @@
+"""Invented patients, sentence by sentence; nobody is described."""
