@@ -23,7 +23,7 @@ COMMANDS: dict[str, str] = {
     "migrate": "vault.cli.cases:migrate",
     "keys": "vault.cli.keys:keys",
     "desk": "vault.cli.desk:desk",
-    "demo": "vault.cli.demo:demo",
+    "demo": "vault.testing.demo.command:demo",
     "airflow": "vault.cli.airflow:airflow",
     "bench": "vault.cli.bench:bench",
     "form": "vault.cli.form:form",

@@ -73,7 +73,9 @@ def case(ref: str) -> Answer:
         "why": list(row.clock.why),
         "events": events,
         "outgoing": [{"ref": item.ref, "kind": item.kind, "road": item.road, "state": item.state} for item in out],
-        "package": {"format": package.format, "sha256": package.sha256.hex(), "size": package.size} if package else None,
+        "package": {"format": package.format, "sha256": package.sha256.hex(), "size": package.size}
+        if package
+        else None,
     }
     return Answer(data)
 

@@ -6,8 +6,6 @@ All documents are rendered before review, so that what a clinician approves is w
 from collections.abc import Sequence
 from hashlib import sha256
 
-import rfc8785
-
 from vault.domain.case import Case, Event, Stage
 from vault.domain.records import Record, RecordKind
 from vault.domain.roles import Purpose
@@ -62,7 +60,7 @@ def draft_files(documents: Sequence[Document]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for document in documents:
         files[f"{document.id}.pdf"] = document.pdf
-        files[f"{document.id}.json"] = rfc8785.dumps(document.data)
+        files[f"{document.id}.json"] = document.json()
     return files
 
 

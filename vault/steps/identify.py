@@ -6,6 +6,7 @@ its return proves it; whatever else, a registrar decides at the desk (GDPR 12(6)
 Guidelines 01/2022 paras 58-79).
 """
 
+import base64
 import hmac
 import secrets
 import unicodedata
@@ -21,7 +22,8 @@ from vault.domain.records import Record, RecordKind
 from vault.domain.request import Request
 from vault.domain.roles import Purpose
 from vault.errors import NotAllowedError, TamperedError
-from vault.intake.openpgp import fingerprint_of
+from vault.intake.opened import ProofKind, SignedContent
+from vault.intake.openpgp import check_signature
 from vault.register.port import Register, current
 from vault.steps.casefile import CaseFile, access, record
 from vault.steps.letters import code_letter
@@ -121,17 +123,28 @@ def _folded(name: str) -> set[str]:
 
 
 def bound_key(particulars: dict[str, Any], contacts: Record) -> dict[str, str] | None:
-    """Return the key that the register bound after an earlier proof, when it validly signed the whole request.
+    """Return the key that the register bound after an earlier proof, when it made the request's signature.
 
-    The key comes from the register, never from the message.
+    The signature is judged anew with the register's keys alone; a key that came with the
+    message plays no part.
     """
-    proof = particulars.get("sender_proof") or {}
-    if proof.get("kind") != "valid":
+    bound = contacts.body.get("openpgp_keys")
+    keys = [key for key in bound if isinstance(key, str)] if isinstance(bound, list) else []
+    return signing_key(particulars, keys)
+
+
+def signing_key(particulars: dict[str, Any], keys: Sequence[str]) -> dict[str, str] | None:
+    """Return the one of these armoured keys that made a valid signature over the message, with its fingerprint."""
+    if not particulars.get("signature"):
         return None
-    keys = contacts.body.get("openpgp_keys")
-    for armoured in keys if isinstance(keys, list) else ():
-        if isinstance(armoured, str) and fingerprint_of(armoured) == proof.get("fingerprint"):
-            return {"fingerprint": str(proof["fingerprint"]), "key": armoured}
+    content = particulars.get("signed")
+    signed = SignedContent(
+        base64.b64decode(particulars["signature"]), base64.b64decode(content) if content is not None else None
+    )
+    for key in keys:
+        proof = check_signature(signed, [key.encode()])
+        if proof.kind is ProofKind.VALID and proof.fingerprint is not None:
+            return {"fingerprint": proof.fingerprint, "key": key}
     return None
 
 
@@ -211,11 +224,9 @@ def _fits(expected: dict[str, Any], given: str, now: datetime) -> bool:
 
 def _key_of_reply(file: CaseFile, said: dict[str, Any]) -> dict[str, str] | None:
     """Bind the key that signed the whole reply: its holder had the code from the register's address."""
-    proof = said.get("sender_proof") or {}
-    if proof.get("kind") != "valid" or not proof.get("fingerprint"):
-        return None
-    key = said.get("sender_key") or (file.get(PARTICULARS) or {}).get("sender_key")
-    return {"fingerprint": proof["fingerprint"], "key": key} if key else None
+    came = [*said.get("keys", ()), *(file.get(PARTICULARS) or {}).get("keys", ())]
+    armoured = [key for key in (base64.b64decode(value) for value in came) if key.lstrip().startswith(b"-----BEGIN")]
+    return signing_key(said, [key.decode("utf-8", "replace") for key in armoured])
 
 
 def _keep_reply(parts: Parts, file: CaseFile, case: Case, given: str | None, expected: dict[str, Any] | None) -> Case:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from itertools import islice
 
+from vault.accesslog.publish import LogParts
 from vault.accesslog.publish import publish as publish_log
 from vault.domain.case import TERMINAL, Case, Event
 from vault.steps.casefile import arrival_owner, case_owner, original_key
@@ -19,7 +20,7 @@ _ENOUGH = 500  # cases a run
 def publish(parts: Parts) -> dict[str, int]:
     """Publish a checkpoint and tiles of the access log; nothing new publishes nothing."""
     origin = parts.settings.controller.log_origin
-    return {"size": publish_log(parts.database, parts.service, parts.objects, origin=origin)}
+    return {"size": publish_log(LogParts(parts.database, parts.service, origin), parts.objects).size}
 
 
 def keep(parts: Parts) -> dict[str, int]:

@@ -29,7 +29,7 @@ _QUESTION = "question"
 
 
 def intend_notice(
-    parts: Parts, connection: Connection, file: CaseFile, case: Case, kind: str, mark: str = ""
+    parts: Parts, connection: Connection, file: CaseFile, case: Case, kind: str, *, mark: str = ""
 ) -> Outgoing | None:
     """Record the intent of a notice in the caller's transaction; None when nobody can be reached."""
     particulars = file.get(PARTICULARS) or {}
@@ -59,7 +59,7 @@ def send_notice(parts: Parts, file: CaseFile, item: Outgoing | None) -> str | No
 
 
 def send_with(parts: Parts, item: Outgoing, particulars: dict[str, Any], question: str | None = None) -> str | None:
-    """The same for a writer that can't open the case again, with the message still in hand."""
+    """Send a notice for a writer that can't open the case again but has the message still in hand."""
     with parts.database.connect() as connection:
         case = get_case(connection, item.case_ref)
         clock = clock_of(case, events(connection, case.ref), parts.now().astimezone(HELSINKI).date())

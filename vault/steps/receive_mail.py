@@ -1,6 +1,8 @@
 """Receive mail: every message in the mailbox becomes a case, a reply or a visible exception; the mailbox ends empty."""
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -9,8 +11,12 @@ from vault.domain.case import Channel
 from vault.domain.request import AnswerBy, Request
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.mailbox import Mailbox, Message
-from vault.intake.opened import OpenedMail, Outcome, ProofKind
+from vault.intake.mime import MimeLimits
+from vault.intake.opened import OpenedMail, Outcome
+from vault.intake.openpgp import OpenPgp
+from vault.intake.smime import Smime, load_key
 from vault.intake.understand import understand
+from vault.settings import Settings, read_secret
 from vault.steps.doors import open_mailbox
 from vault.steps.parts import Parts
 from vault.steps.receive import Incoming, already_taken, take
@@ -26,17 +32,17 @@ def receive_mail(parts: Parts, mailbox: Mailbox | None = None, limit: int = _ENO
     :raises OutOfReachError: the mailbox or a store does not answer; nothing is lost.
     """
     mailbox = mailbox or open_mailbox(parts.settings.mailbox)
-    tools = MailTools.of(parts.settings)
     refs = []
-    for message in mailbox.messages(limit):
-        if already_taken(parts, message.source) is None:
-            incoming = read_message(message, tools)
-            taken = take(parts, incoming)
-            mailbox.remove(message.source)
-            acknowledge(parts, taken, incoming.particulars)
-            refs.append(taken.case.ref)
-        else:
-            mailbox.remove(message.source)
+    with mail_tools(parts.settings) as tools:
+        for message in mailbox.messages(limit):
+            if already_taken(parts, message.source) is None:
+                incoming = read_message(message, tools)
+                taken = take(parts, incoming)
+                mailbox.remove(message.source)
+                acknowledge(parts, taken, incoming.particulars)
+                refs.append(taken.case.ref)
+            else:
+                mailbox.remove(message.source)
     return refs
 
 
@@ -97,14 +103,24 @@ def _particulars(opened: OpenedMail, request: Request, received_at: datetime) ->
             "fingerprint": proof.fingerprint,
             "from_matches": proof.from_matches,
         },
-        "sender_key": _sender_key(opened),
+        "keys": [base64.b64encode(key).decode() for key in opened.attached_keys],
         "signature": base64.b64encode(signed.signature).decode() if signed else None,
         "signed": base64.b64encode(signed.content).decode() if signed and signed.content is not None else None,
     }
 
 
-def _sender_key(opened: OpenedMail) -> str | None:
-    """Keep the key that made a valid signature, armoured; other keys that came along are of no use."""
-    if opened.sender_proof.kind is not ProofKind.VALID or not opened.attached_keys:
-        return None
-    return opened.attached_keys[0].decode("utf-8", "replace")
+@contextmanager
+def mail_tools(settings: Settings) -> Iterator[MailTools]:
+    """Yield the controller's own keys for opening mail; gpg's agent ends with the block.
+
+    :raises WrongUseError: a key file or passphrase is missing or wrong.
+    """
+    passphrase = read_secret(settings.smime.passphrase_file)
+    pem = settings.smime.key_file.read_bytes() + settings.smime.certificate_file.read_bytes()
+    openpgp = OpenPgp(settings.openpgp.home, read_secret(settings.openpgp.passphrase_file))
+    try:
+        yield MailTools(
+            openpgp=openpgp, smime=Smime([load_key(pem, passphrase)]), limits=MimeLimits.of(settings.limits)
+        )
+    finally:
+        openpgp.close()

@@ -11,14 +11,15 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
-import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from vault.domain.case import Case, Event, Stage
 from vault.domain.grounds import GROUNDS
+from vault.domain.records import Json
 from vault.domain.roles import Purpose, Role
 from vault.errors import ConflictError, NotAllowedError, RefusedError, TamperedError
+from vault.package.canonical import canonical
 from vault.package.draft import digest
 from vault.steps.casefile import CaseFile
 from vault.steps.collect import DRAFT, object_of
@@ -122,7 +123,7 @@ def _complete(draft: OpenDraft, rulings: Sequence[Ruling]) -> None:
 
 def _store(parts: Parts, staff: Staff, draft: OpenDraft, rulings: Sequence[Ruling]) -> Case:
     case, row, now = draft.case, draft.row, parts.now()
-    body = {
+    body: dict[str, Json] = {
         "case": case.ref,
         "draft_version": row.version,
         "digest": row.digest.hex(),
@@ -131,8 +132,8 @@ def _store(parts: Parts, staff: Staff, draft: OpenDraft, rulings: Sequence[Rulin
         "role": Role.CLINICIAN.value,
         "decided_at": now.isoformat(),
     }
-    signature = parts.service.sign("desk", rfc8785.dumps(body))
-    signed = rfc8785.dumps({"decision": body, "signature": base64.b64encode(signature).decode()})
+    signature = parts.service.sign("desk", canonical(body))
+    signed = canonical({"decision": body, "signature": base64.b64encode(signature).decode()})
     refused = sum(ruling.ruling == REFUSE for ruling in rulings)
     envelope = draft.file.sealed_bytes("decisions", row.version, signed)
     with parts.database.connect() as connection:
@@ -164,7 +165,7 @@ def proved_decision(parts: Parts, draft: OpenDraft, desk_public: bytes) -> Mappi
     body = signed["decision"]
     try:
         key = Ed25519PublicKey.from_public_bytes(desk_public)
-        key.verify(base64.b64decode(signed["signature"]), rfc8785.dumps(body))
+        key.verify(base64.b64decode(signed["signature"]), canonical(body))
     except InvalidSignature:
         raise TamperedError("decision_forged", "the decision's signature is not the desk's", ref=ref) from None
     mark = draft.recomputed()

@@ -82,6 +82,10 @@ class Objects:
             if self._read(self._settings.log_bucket, key) != data:
                 raise ConflictError("log_object_differs", "other bytes stand under this name; run dsr log verify")
             return
+        self.replace_locked(key, data)
+
+    def replace_locked(self, key: str, data: bytes) -> None:
+        """Store the newest version of a log object under compliance retention; the earlier ones stay."""
         until = datetime.now(UTC) + self._lock
         self._call(
             lambda: self._client.put_object(
@@ -101,9 +105,9 @@ class Objects:
         """
         return self._read(self._settings.log_bucket, key)
 
-    def list_locked(self, prefix: str = "") -> Iterator[str]:
-        """Yield the log bucket's keys under ``prefix``."""
-        yield from self._list(self._settings.log_bucket, prefix)
+    def list_locked(self, prefix: str = "", *, after: str = "") -> Iterator[str]:
+        """Yield the log bucket's keys under ``prefix`` in order, those behind ``after`` only."""
+        yield from self._list(self._settings.log_bucket, prefix, after)
 
     def _make(self, bucket: str, **extra: bool) -> None:
         try:
@@ -121,8 +125,9 @@ class Objects:
     def _read(self, bucket: str, key: str) -> bytes:
         return self._call(lambda: bytes(self._client.get_object(Bucket=bucket, Key=key)["Body"].read()))
 
-    def _list(self, bucket: str, prefix: str) -> Iterator[str]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    def _list(self, bucket: str, prefix: str, after: str = "") -> Iterator[str]:
+        paginator = self._client.get_paginator("list_objects_v2")
+        pages = paginator.paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)
         iterator = iter(pages)
         while (page := self._call(lambda: next(iterator, None))) is not None:
             for item in page.get("Contents", ()):
