@@ -1,8 +1,7 @@
-"""What one look says, how it is sealed, and the leaf that commits to it without naming anybody.
+"""What one look says and how it is sealed; the leaf commits to it without naming anybody.
 
-The leaf is canonical JSON (RFC 8785) of hashes, an opaque tag, a case reference and a time. The
-entry (what was read, why) and the staff part (who read) are sealed apart, so that a log can be
-shown without its readers (Act 703/2023 s. 10-11). ``docs/formats/access-log.md`` describes every byte.
+The entry (what was read, why) and the staff part (who read) are sealed apart, so that a log can be
+shown without its readers (Act 703/2023 ss. 10-11). ``docs/formats/access-log.md`` describes every byte.
 """
 
 import json
@@ -13,25 +12,18 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
+from vault.accesslog.leaves import VERSION, Leaf, parse_leaf, render_leaf, seconds
 from vault.crypto.envelope import Context, seal, unseal
 from vault.domain.case import REFERENCE
 from vault.domain.roles import Purpose
 from vault.errors import RefusedError, TamperedError, UnknownFormatError
 
-VERSION: Final = 1
 GRANTED: Final = "granted"
-TAG_BYTES: Final = 16
-LONGEST_LEAF: Final = 512  # bytes
 _LONGEST_TEXT = 500  # characters
 _MOST_KINDS = 64
 _FIRST_YEAR = 2000
 _SUBJECT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
-_LEAF = re.compile(
-    rb'\{"case":(?:null|"(?P<case>[A-Z0-9-]{1,32})"),"entry":"(?P<entry>[0-9a-f]{64})","staff":"(?P<staff>[0-9a-f]{64})",'
-    rb'"tag":(?:null|"(?P<tag>[0-9a-f]{32})"),"time":"(?P<time>[0-9TZ:-]{20})","v":1\}'
-)
-_OTHER_VERSION = re.compile(rb'\{"case":.*"v":(?!1\})[0-9]+\}')
 _ENTRY_FIELDS = frozenset(
     {"v", "at", "role", "purpose", "legal_ground", "case", "subject", "kinds", "count", "outcome", "emergency"}
 )
@@ -69,22 +61,6 @@ class Access:
 
     def __repr__(self) -> str:
         return f"Access({self.purpose.value!r}, case={self.case!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """What the tree commits to: opaque to everybody without a key.
-
-    :param time: UTC, whole seconds.
-    :param tag: 16 bytes, the same for one subject's entries; None while no subject is known.
-    :param entry: SHA-256 of the sealed entry; ``staff`` of the sealed staff part.
-    """
-
-    time: datetime
-    case: str | None
-    tag: bytes | None
-    entry: bytes
-    staff: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +110,14 @@ def seal_access(access: Access, key: bytes, tag: bytes | None, salt: bytes) -> S
     :param salt: 16 random bytes for the staff part.
     """
     at = access.at.astimezone(UTC)
-    time, owner = _seconds(at), _owner(access.subject, access.case)
+    time, owner = seconds(at), _owner(access.subject, access.case)
     try:
         entry = seal(key, _context("entry", time, owner), _canonical(_entry_fields(access, at)))
         staff = seal(key, _context("staff", time, owner), _canonical(_staff_fields(access, salt)))
     except UnicodeEncodeError:
         raise _unfit("a look's texts are Unicode without stray surrogates") from None
-    leaf = _leaf(access.case, sha256(entry).hexdigest(), sha256(staff).hexdigest(), tag, time)
-    return SealedAccess(leaf, entry, staff, access.case, tag)
+    leaf = Leaf(at, access.case, tag, sha256(entry).digest(), sha256(staff).digest())
+    return SealedAccess(render_leaf(leaf), entry, staff, access.case, tag)
 
 
 def open_access(sealed: SealedAccess, key: bytes, *, subject: str | None) -> Access:
@@ -155,40 +131,13 @@ def open_access(sealed: SealedAccess, key: bytes, *, subject: str | None) -> Acc
     leaf = parse_leaf(sealed.leaf)
     if columns_differ(sealed, leaf):
         raise _disagrees()
-    time, owner = _seconds(leaf.time), _owner(subject, leaf.case)
+    time, owner = seconds(leaf.time), _owner(subject, leaf.case)
     entry = _fields(unseal(key, _context("entry", time, owner), sealed.entry), _ENTRY_FIELDS)
     staff = _fields(unseal(key, _context("staff", time, owner), sealed.staff), _STAFF_FIELDS)
     access = _access(entry, staff)
-    if (access.case, access.subject, _seconds(access.at)) != (leaf.case, subject, time):
+    if (access.case, access.subject, seconds(access.at)) != (leaf.case, subject, time):
         raise _disagrees()
     return access
-
-
-def render_leaf(leaf: Leaf) -> bytes:
-    """Write a leaf; the inverse of :func:`parse_leaf`."""
-    return _leaf(leaf.case, leaf.entry.hex(), leaf.staff.hex(), leaf.tag, _seconds(leaf.time))
-
-
-def parse_leaf(data: bytes) -> Leaf:
-    """Read a leaf.
-
-    :raises UnknownFormatError: of a version that this release does not know.
-    :raises TamperedError: not the canonical bytes of a leaf.
-    """
-    found = _LEAF.fullmatch(data)
-    time = _time(found["time"].decode("ascii")) if found else None
-    if found is None or time is None:
-        if _OTHER_VERSION.fullmatch(data):
-            raise UnknownFormatError("leaf_version", "this release doesn't know the leaf's version; use a newer one")
-        raise TamperedError("leaf_malformed", "this is no leaf of an access log; run dsr log verify")
-    case, tag = found["case"], found["tag"]
-    return Leaf(
-        time,
-        case.decode("ascii") if case else None,
-        bytes.fromhex(tag.decode("ascii")) if tag else None,
-        bytes.fromhex(found["entry"].decode("ascii")),
-        bytes.fromhex(found["staff"].decode("ascii")),
-    )
 
 
 def columns_differ(sealed: SealedAccess, leaf: Leaf) -> list[str]:
@@ -209,14 +158,6 @@ def _owner(subject: str | None, case: str | None) -> str:
 def _context(column: str, time: str, owner: str) -> Context:
     # the position is not known before the log's lock is held; the leaf's hash binds it
     return Context("log_leaves", time, column, owner, VERSION)
-
-
-def _leaf(case: str | None, entry: str, staff: str, tag: bytes | None, time: str) -> bytes:
-    named = f'"{case}"' if case else "null"
-    tagged = f'"{tag.hex()}"' if tag else "null"
-    return (
-        f'{{"case":{named},"entry":"{entry}","staff":"{staff}","tag":{tagged},"time":"{time}","v":{VERSION}}}'
-    ).encode("ascii")
 
 
 def _entry_fields(access: Access, at: datetime) -> dict[str, Any]:
@@ -267,18 +208,6 @@ def _fields(data: bytes, expected: frozenset[str]) -> dict[str, Any]:
 
 def _micros(at: datetime) -> str:
     return f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-
-
-def _seconds(at: datetime) -> str:
-    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if _seconds(time) == text else None
 
 
 def _unfit(advice: str) -> RefusedError:

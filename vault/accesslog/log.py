@@ -11,15 +11,14 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from vault.accesslog.entries import (
-    TAG_BYTES,
     Access,
     SealedAccess,
     check,
     key_ref,
     open_access,
-    parse_leaf,
     seal_access,
 )
+from vault.accesslog.leaves import TAG_BYTES, parse_leaf
 from vault.accesslog.merkle import RightEdge, leaf_hash
 from vault.accesslog.receipts import LogReceipt, ReceiptBook
 from vault.crypto.keyring import KeyRing

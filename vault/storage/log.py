@@ -13,14 +13,14 @@ _APPEND_LOCK = 7042
 _PUBLISH_LOCK = 7043
 _PIECE = 500  # rows fetched at a time
 _COLUMNS = "idx, leaf, entry, staff, case_ref, tag"
-_LOCK = "select pg_advisory_xact_lock(%s)"
-_EDGE = "select size, hashes from log_edge"
-_INSERT = (
-    f"insert into log_leaves ({_COLUMNS}) select %s + n - 1, leaf, entry, staff, case_ref, tag from unnest("  # noqa: S608 - constants only
+# one round trip: the row lock makes the statement read the newest edge although its snapshot is older than the lock
+_LOCKED_EDGE = "select size, hashes from log_edge, pg_advisory_xact_lock(%s) for update of log_edge"
+_ADD = (
+    "with moved as (update log_edge set size = %s, hashes = %s) "  # noqa: S608 - constants only
+    f"insert into log_leaves ({_COLUMNS}) select %s + n - 1, leaf, entry, staff, case_ref, tag from unnest("
     "%s::bytea[], %s::bytea[], %s::bytea[], %s::text[], %s::bytea[]"
     ") with ordinality as given (leaf, entry, staff, case_ref, tag, n)"
 )
-_MOVE_EDGE = "update log_edge set size = %s, hashes = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,14 @@ def append(connection: Connection, batch: LeafColumns, grow: Callable[[int, byte
     """
     try:
         with connection.pipeline():
-            connection.execute(_LOCK, (_APPEND_LOCK,))
-            row = connection.execute(_EDGE).fetchone()
+            row = connection.execute(_LOCKED_EDGE, (_APPEND_LOCK,)).fetchone()
             if row is None:
                 raise _edge_wrong()
             size = int(row[0])
-            packed = grow(size, bytes(row[1]))
+            moved = size + len(batch.leaf)
+            packed = grow(size, row[1])
             columns = (batch.leaf, batch.entry, batch.staff, batch.case, batch.tag)
-            connection.execute(_INSERT, (size, *map(list, columns)))
-            connection.execute(_MOVE_EDGE, (size + len(batch.leaf), packed))
+            connection.execute(_ADD, (moved, packed, size, *map(list, columns)))
             connection.commit()
     except psycopg.errors.UniqueViolation:
         raise _edge_wrong() from None
@@ -91,11 +90,18 @@ def edges(connection: Connection) -> list[tuple[bool, int, bytes]]:
     return [(bool(row[0]), int(row[1]), bytes(row[2])) for row in rows]
 
 
-def leaves(connection: Connection, start: int = 0, end: int | None = None) -> Iterator[LeafRow]:
-    """Yield the rows from index ``start``, before ``end``, in order, a few hundred at a time."""
-    bounds = "where idx >= %s" if end is None else "where idx >= %s and idx < %s"
-    query = f"select {_COLUMNS} from log_leaves {bounds} order by idx"  # noqa: S608 - constants only
-    yield from _rows(connection, query, (start,) if end is None else (start, end))
+def leaves(connection: Connection, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Yield index and leaf from ``start``, before ``end``, in order, a few hundred at a time."""
+    with closing(connection.cursor("log_leaf_bytes")) as cursor:
+        cursor.itersize = _PIECE
+        cursor.execute("select idx, leaf from log_leaves where idx >= %s and idx < %s order by idx", (start, end))
+        for index, leaf in cursor:
+            yield int(index), leaf
+
+
+def rows(connection: Connection) -> Iterator[LeafRow]:
+    """Yield every row in order, a few hundred at a time."""
+    yield from _rows(connection, f"select {_COLUMNS} from log_leaves order by idx", ())  # noqa: S608 - constants only
 
 
 def tagged(connection: Connection, tag: bytes) -> Iterator[LeafRow]:
