@@ -198,6 +198,16 @@ def stop_named(name: str, home: Path, *, first: signal.Signals = signal.SIGTERM,
     path.unlink(missing_ok=True)
 
 
+def kill_strays(mark: Mapping[str, str]) -> None:
+    """Kill processes that carry all of these variables: what a server started in sessions of their own."""
+    wanted = {f"{name}={value}".encode() for name, value in mark.items()}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            carried = (folder / "environ").read_bytes().split(b"\0")
+            if wanted <= set(carried) and int(folder.name) != os.getpid():
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}  # ours, to be reaped; adopted ones are not in here
 
 
