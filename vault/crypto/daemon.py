@@ -93,7 +93,7 @@ async def _serve(plan: Plan, warden: Warden, audit: Audit, ready: Callable[[], N
     uids = plan.uids or frozenset({os.geteuid()})
     doors: set[_Door] = set()
     listening = listen(plan.socket, alone=uids == {os.geteuid()})
-    server = await loop.create_unix_server(lambda: _Door(warden, uids, doors), sock=listening)
+    server = await loop.create_unix_server(lambda: _Door(warden, uids, doors), sock=listening, backlog=MOST_CONNECTIONS)
     audit.write("-", "start", "", "", "granted")
     ready()
     syncing = loop.create_task(_sync(audit))

@@ -146,10 +146,20 @@ class _Connection:
         self._socket = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
         self._socket.settimeout(_ANSWER_SECONDS)
         try:
-            self._socket.connect(str(path))
+            self._connect(str(path))
         except OSError:
-            self._socket.close()
+            self.close()
             raise _away() from None
+
+    def _connect(self, path: str) -> None:
+        end = time.monotonic() + _ANSWER_SECONDS
+        while True:
+            try:
+                return self._socket.connect(path)
+            except BlockingIOError:  # so many knock at once that the queue is full
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_SHORTEST_WAIT)
 
     def exchange(self, frame: bytes) -> Message:
         """Send one frame and give its reply; after a failure the connection is closed for good."""

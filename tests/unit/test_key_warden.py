@@ -1,0 +1,189 @@
+"""Who asks, how often, may they; and no answer without its audit line."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vault.crypto.audit import Audit
+from vault.crypto.boxes import seal_key
+from vault.crypto.custody import Custody, make_keys
+from vault.crypto.frames import PROTOCOL, Message, read_bytes, write_bytes
+from vault.crypto.policy import NAMES, POLICY, RATES, Limiter, Rate, Use
+from vault.crypto.warden import Warden
+from vault.domain.roles import OfficeName
+from vault.errors import NotAllowedError, OutOfReachError, RefusedError, UnknownFormatError, WrongUseError
+
+CUSTODY = Custody(make_keys())
+TOKENS = {office: f"token-of-the-{office.value}" for office in OfficeName}
+KEY = bytes(range(32))
+
+
+class House:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.audit = Audit(path)
+        rates = {**RATES, Use(OfficeName.PRINT, "unseal"): Rate(per_second=0.001, burst=2)}
+        self.warden = Warden(CUSTODY, TOKENS, self.audit, Limiter(rates))
+
+    def ask(self, office: OfficeName, verb: str, name: str = "", ref: str = "", data: bytes = b"") -> Message:
+        return self.warden.answer(office, {"verb": verb, "name": name, "ref": ref, "data": write_bytes(data)})
+
+    def lines(self) -> list[dict[str, str]]:
+        return [json.loads(line) for line in self.path.read_text().splitlines()]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path / "audit.jsonl")
+    yield made
+    made.audit.close()
+
+
+def request_for(verb: str, name: str) -> tuple[str, bytes]:
+    if verb == "wrap":
+        return "S-1", KEY
+    if verb == "unwrap":
+        return "S-1", CUSTODY.wrap(name, "S-1", KEY)
+    if verb == "unseal":
+        return "S-1", seal_key(CUSTODY.public(name), "S-1", KEY)
+    return "", b"data" if verb in {"mac", "sign"} else b""
+
+
+@pytest.mark.parametrize("office", OfficeName)
+def test_token_admits_its_office(house: House, office: OfficeName) -> None:
+    assert house.warden.admit({"hello": PROTOCOL, "token": TOKENS[office]}) is office
+    assert [(line["office"], line["verb"], line["outcome"]) for line in house.lines()] == [(office, "hello", "granted")]
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ({"hello": PROTOCOL, "token": "token-of-the-baker"}, NotAllowedError),
+        ({"hello": PROTOCOL, "token": ""}, NotAllowedError),
+        ({"hello": PROTOCOL, "token": "\ud800"}, NotAllowedError),
+        ({"hello": PROTOCOL, "token": TOKENS[OfficeName.DESK] + " "}, NotAllowedError),
+        ({"hello": PROTOCOL, "token": True}, RefusedError),
+        ({"hello": PROTOCOL}, RefusedError),
+        ({}, RefusedError),
+        ({"hello": PROTOCOL, "token": TOKENS[OfficeName.DESK], "office": "audit"}, RefusedError),
+        ({"hello": "dsr-vault/keys/2", "token": TOKENS[OfficeName.DESK]}, UnknownFormatError),
+        ({"verb": "public", "name": "case", "ref": "", "data": ""}, RefusedError),
+    ],
+    ids=str,
+)
+def test_other_hellos_are_refused(house: House, message: dict[str, object], error: type[RefusedError]) -> None:
+    with pytest.raises(error):
+        house.warden.admit(message)
+
+
+def test_equal_tokens_are_refused(house: House) -> None:
+    with pytest.raises(WrongUseError, match="key_tokens_equal"):
+        Warden(CUSTODY, {OfficeName.DESK: "one token", OfficeName.AUDIT: "one token"}, house.audit, Limiter())
+
+
+@pytest.mark.parametrize("office", OfficeName)
+def test_every_right_of_the_table_works_and_every_other_is_refused(house: House, office: OfficeName) -> None:
+    for verb, names in NAMES.items():
+        for name in names:
+            granted = "value" in house.ask(office, verb, name, *request_for(verb, name))
+
+            assert granted == ((verb, name) in POLICY[office])
+            assert house.lines()[-1]["outcome"] == ("granted" if granted else "key_use_refused")
+
+
+def test_values_are_those_of_the_custody(house: House) -> None:
+    reply = house.ask(OfficeName.COLLECTOR, "unwrap", "record", "S-1", CUSTODY.wrap("record", "S-1", KEY))
+    mac = house.ask(OfficeName.COLLECTOR, "mac", "subject", data=b"131052-308T")
+
+    assert reply == {"value": write_bytes(KEY)}
+    assert mac == {"value": write_bytes(CUSTODY.mac("subject", b"131052-308T"))}
+
+
+def test_audit_names_the_reference_and_nothing_secret(house: House) -> None:
+    house.ask(OfficeName.REGISTRY, "wrap", "record", "S-1", KEY)
+    house.ask(OfficeName.REGISTRY, "mac", "subject", data=b"131052-308T")
+
+    text = house.path.read_text()
+    assert [(line["verb"], line["name"], line["ref"]) for line in house.lines()] == [
+        ("wrap", "record", "S-1"),
+        ("mac", "subject", ""),
+    ]
+    assert "131052" not in text
+    assert write_bytes(KEY)[:20] not in text
+    assert KEY.hex() not in text
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "data", "refusal"),
+    [
+        ("unwrap", "record", b"\x01" + bytes(64), "TamperedError wrapped_key_tampered"),
+        ("unwrap", "record", b"", "UnknownFormatError wrapped_key_format"),
+        ("unseal", "case", b"\x01", "TamperedError sealed_key_tampered"),
+        ("wrap", "log", b"short", "RefusedError key_malformed"),
+        ("export", "root", b"", "NotAllowedError key_use_refused"),
+        ("unwrap", "root", b"", "NotAllowedError key_use_refused"),
+        ("_perform", "", b"", "NotAllowedError key_use_refused"),
+    ],
+)
+def test_refusals_name_family_and_code(house: House, verb: str, name: str, data: bytes, refusal: str) -> None:
+    reply = house.ask(OfficeName.COLLECTOR, verb, name, "S-1", data)
+
+    assert f"{reply['family']} {reply['error']}" == refusal
+    assert house.lines()[-1]["outcome"] == reply["error"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"verb": "public", "name": "case", "ref": ""},
+        {"verb": "public", "name": "case", "ref": "", "data": "", "more": ""},
+        {"verb": 1, "name": "case", "ref": "", "data": ""},
+        {"verb": "public", "name": "case", "ref": True, "data": ""},
+        {"verb": "public", "name": "case", "ref": "", "data": "A"},
+    ],
+    ids=str,
+)
+def test_malformed_requests_are_refused_and_audited(house: House, message: dict[str, object]) -> None:
+    reply = house.warden.answer(OfficeName.DESK, message)
+
+    assert reply["error"] == "key_request_malformed"
+    assert house.lines()[-1]["outcome"] == "key_request_malformed"
+
+
+def test_used_up_rate_tells_how_long_to_wait(house: House) -> None:
+    sealed = seal_key(CUSTODY.public("print"), "L-1", KEY)
+    replies = [house.ask(OfficeName.PRINT, "unseal", "print", "L-1", sealed) for _ in range(3)]
+
+    assert ["value" in reply for reply in replies] == [True, True, False]
+    assert replies[2]["error"] == "key_rate_reached"
+    assert replies[2]["family"] == "LimitError"
+    assert 900 < float(replies[2]["wait"]) <= 1000
+    assert house.lines()[-1]["outcome"] == "key_rate_reached"
+
+
+def test_refusals_use_up_the_rate_too(house: House) -> None:
+    for _ in range(2):
+        house.ask(OfficeName.PRINT, "unseal", "case", "L-1")
+
+    assert house.ask(OfficeName.PRINT, "unseal", "case", "L-1")["error"] == "key_rate_reached"
+
+
+def test_no_audit_line_no_answer(house: House) -> None:
+    house.path.unlink()
+
+    with pytest.raises(OutOfReachError, match="key_audit_unwritable"):
+        house.ask(OfficeName.DESK, "public", "case")
+    with pytest.raises(OutOfReachError, match="key_audit_unwritable"):
+        house.warden.admit({"hello": PROTOCOL, "token": TOKENS[OfficeName.DESK]})
+
+
+def test_status_counts(house: House) -> None:
+    house.ask(OfficeName.DESK, "public", "case")
+    house.ask(OfficeName.DESK, "unseal", "print")
+
+    status = json.loads(read_bytes(str(house.ask(OfficeName.OPERATOR, "status")["value"])))
+
+    assert (status["office"], status["granted"], status["refused"]) == ("operator", 1, 1)

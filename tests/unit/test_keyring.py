@@ -1,0 +1,98 @@
+"""The key ring: found, made once, opened by the service only."""
+
+import pytest
+
+from vault.crypto.boxes import seal_key
+from vault.crypto.keyring import KeyRing
+from vault.errors import ConflictError, KeyMissingError, TamperedError
+from vault.testing.keyservice import MemoryKeys, MemorySealedKeys, memory_ring, memory_service
+
+
+class LateKeys(MemoryKeys):
+    """A table in which somebody else is faster: our first look finds nothing."""
+
+    def __init__(self, *, vanishes: bool = False) -> None:
+        super().__init__()
+        self.looks = 0
+        self.vanishes = vanishes
+
+    def get(self, kind: str, ref: str) -> tuple[int, bytes] | None:
+        self.looks += 1
+        return None if self.looks == 1 or self.vanishes else super().get(kind, ref)
+
+
+def test_made_key_is_found_again() -> None:
+    ring = memory_ring()
+
+    key = ring.make_data_key("record", "S-1")
+
+    assert len(key) == 32
+    assert ring.data_key("record", "S-1") == key == ring.make_data_key("record", "S-1")
+
+
+def test_keys_are_apart() -> None:
+    ring = memory_ring()
+
+    keys = {ring.make_data_key(kind, ref) for kind in ("identity", "record", "log") for ref in ("S-1", "S-2")}
+
+    assert len(keys) == 6
+
+
+def test_missing_keys_are_named() -> None:
+    ring = memory_ring()
+
+    with pytest.raises(KeyMissingError, match="data_key_missing"):
+        ring.data_key("record", "S-1")
+    with pytest.raises(KeyMissingError, match="owner_key_missing"):
+        ring.owner_key("DSR-1")
+
+
+def test_of_two_makers_one_wins_and_both_get_its_key() -> None:
+    service, table = memory_service(), LateKeys()
+    winner = bytes(range(32))
+    table.put("record", "S-1", 1, service.wrap("record", "S-1", winner))
+
+    key = KeyRing(service, table, MemorySealedKeys()).make_data_key("record", "S-1")
+
+    assert key == winner
+    assert list(table.rows["record", "S-1"]) == [1]
+
+
+def test_winner_that_vanishes_is_a_conflict() -> None:
+    service, table = memory_service(), LateKeys(vanishes=True)
+    table.put("record", "S-1", 1, service.wrap("record", "S-1", bytes(32)))
+
+    with pytest.raises(ConflictError):
+        KeyRing(service, table, MemorySealedKeys()).make_data_key("record", "S-1")
+
+
+def test_newest_version_opens() -> None:
+    service, table = memory_service(), MemoryKeys()
+    table.put("record", "S-1", 1, service.wrap("record", "S-1", bytes(32)))
+    table.put("record", "S-1", 2, service.wrap("record", "S-1", b"2" * 32))
+
+    assert KeyRing(service, table, MemorySealedKeys()).data_key("record", "S-1") == b"2" * 32
+
+
+@pytest.mark.parametrize("box", ["case", "print"])
+def test_owner_key_opens_from_its_box(box: str) -> None:
+    service, sealed = memory_service(), MemorySealedKeys()
+    sealed.put("DSR-1", box, seal_key(service.public(box), "DSR-1", b"k" * 32))
+
+    assert KeyRing(service, MemoryKeys(), sealed).owner_key("DSR-1") == b"k" * 32
+
+
+def test_sealed_key_in_another_owners_row_is_refused() -> None:
+    service, sealed = memory_service(), MemorySealedKeys()
+    sealed.put("DSR-2", "case", seal_key(service.public("case"), "DSR-1", b"k" * 32))
+
+    with pytest.raises(TamperedError):
+        KeyRing(service, MemoryKeys(), sealed).owner_key("DSR-2")
+
+
+def test_memory_table_keeps_the_first() -> None:
+    table, wrapped = MemoryKeys(), b"wrapped"
+
+    assert table.put("record", "S-1", 1, wrapped)
+    assert not table.put("record", "S-1", 1, wrapped)
+    assert table.get("record", "S-1") == (1, wrapped)
