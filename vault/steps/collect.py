@@ -12,6 +12,7 @@ from vault.domain.roles import Purpose
 from vault.errors import NotAllowedError
 from vault.package.documents import Document, render_documents
 from vault.package.draft import digest
+from vault.package.letters import recipients_of
 from vault.steps.casefile import CASE_FILE, CaseFile, access, record
 from vault.steps.parts import Parts
 from vault.storage.cases import append, get_case, held
@@ -38,7 +39,7 @@ def _collect_one(parts: Parts, ref: str) -> bool:
     file, records = _read_everything(parts, case)
     made_at = parts.now().replace(microsecond=0)
     documents = render_documents(records, case.language, parts.settings.controller, case.ref, made_at)
-    store_draft(parts, file, case, documents, version=1)
+    store_draft(parts, file, case, documents, version=1, disclosed_to=recipients_of(records))
     return True
 
 
@@ -69,14 +70,26 @@ def object_of(ref: str, version: int, name: str) -> str:
     return f"case/{ref}/draft/{version}/{name}"
 
 
-def store_draft(parts: Parts, file: CaseFile, case: Case, documents: Sequence[Document], *, version: int) -> Case:
-    """Store a draft's files, then record version and digest with the event in one transaction."""
+def store_draft(
+    parts: Parts,
+    file: CaseFile,
+    case: Case,
+    documents: Sequence[Document],
+    *,
+    version: int,
+    disclosed_to: Sequence[str],
+) -> Case:
+    """Store a draft's files, then record version and digest with the event in one transaction.
+
+    :param disclosed_to: recipients by name, for the answer's letter (GDPR 15(1)(c)).
+    """
     files = draft_files(documents)
     for name, data in files.items():
         file.put_object(object_of(case.ref, version, name), data)
     hashes = {name: sha256(data).hexdigest() for name, data in files.items()}
     listing = {
         "version": version,
+        "disclosed_to": list(disclosed_to),
         "documents": [
             {
                 "id": document.id,

@@ -7,7 +7,7 @@ from vault.domain.case import Case, Event, Stage
 from vault.domain.records import Author
 from vault.domain.roles import Purpose
 from vault.steps.casefile import CaseFile
-from vault.steps.notices import intend_notice, send_mail, send_notice
+from vault.steps.notices import intend_notice, send_mail, send_notice, words_of
 from vault.steps.parts import Parts
 from vault.steps.receive import PARTICULARS
 from vault.steps.seal import OPENPGP, PAPER, PDF
@@ -56,8 +56,10 @@ def _mailed(parts: Parts, case: Case, package: PackageRow) -> bool:
         return False
     file = CaseFile.open(parts, case.ref, Purpose.DELIVER, subject=case.subject)
     particulars = file.get(PARTICULARS) or {}
+    data = file.get_object(package.object)
+    words = words_of(parts, case, f"package_{package.format}")
     message = package_mail(
-        parts.settings, case.ref, case.language, package.format, file.get_object(package.object), particulars
+        parts.settings, case.ref, case.language, package.format, data, particulars=particulars, words=words
     )
     return send_mail(parts, item, message) == outgoing.SENT
 

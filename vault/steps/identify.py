@@ -185,7 +185,7 @@ def _prove(
 def _post_code(parts: Parts, file: CaseFile, case: Case, candidate: Candidate) -> None:
     code = render_code(secrets.token_bytes(8))
     until = parts.now() + timedelta(days=parts.settings.limits.code_days)
-    letter = code_letter(parts, case, candidate.identity, candidate.contacts, code, until)
+    letter = code_letter(parts, case, candidate.identity, candidate.contacts, code, until=until)
     job = PrintJob(parts, f"{case.ref}-code", letter)
     with parts.database.connect() as connection:
         file.put(connection, CANDIDATE, {"subject": candidate.subject})

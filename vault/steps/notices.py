@@ -5,7 +5,6 @@ whether or not she is a patient. The intent stands in the database before the ac
 whose outcome is unclear is `maybe_sent`, and a person sees it.
 """
 
-from datetime import date
 from email.message import EmailMessage
 from typing import Any
 
@@ -14,7 +13,6 @@ from vault.delivery.smtp import send
 from vault.domain.case import Case, Event
 from vault.domain.roles import Purpose
 from vault.package.notices import Notice, notice, notice_pdf
-from vault.settings import Settings
 from vault.steps.casefile import CaseFile
 from vault.steps.outbox import PrintJob
 from vault.steps.parts import Parts
@@ -62,8 +60,7 @@ def send_with(parts: Parts, item: Outgoing, particulars: dict[str, Any], questio
     """Send a notice for a writer that can't open the case again but has the message still in hand."""
     with parts.database.connect() as connection:
         case = get_case(connection, item.case_ref)
-        clock = clock_of(case, events(connection, case.ref), parts.now().astimezone(HELSINKI).date())
-    text = _text(parts.settings, case, item.kind, clock.due or clock.safe_due, question)
+    text = words_of(parts, case, item.kind, question)
     if item.road == "mail":
         return send_mail(parts, item, notice_mail(parts.settings, item.ref, text, particulars))
     address = particulars.get("address") or []
@@ -74,14 +71,17 @@ def send_with(parts: Parts, item: Outgoing, particulars: dict[str, Any], questio
     return outgoing.READY
 
 
-def _text(settings: Settings, case: Case, kind: str, due: date, question: str | None) -> Notice:
+def words_of(parts: Parts, case: Case, kind: str, question: str | None = None) -> Notice:
+    """Write a notice's words with the due date that the case's clock shows today."""
+    with parts.database.connect() as connection:
+        clock = clock_of(case, events(connection, case.ref), parts.now().astimezone(HELSINKI).date())
     return notice(
         kind,
         case.language,
         case_ref=case.ref,
-        due=due,
-        controller=settings.controller,
-        fingerprint=settings.openpgp.fingerprint,
+        due=clock.safe_due,
+        controller=parts.settings.controller,
+        fingerprint=parts.settings.openpgp.fingerprint,
         question=question,
     )
 

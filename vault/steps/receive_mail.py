@@ -49,7 +49,7 @@ def receive_mail(parts: Parts, mailbox: Mailbox | None = None, limit: int = _ENO
 def read_message(message: Message, tools: MailTools) -> Incoming:
     """Open one message and say what it is; whatever it holds, the answer is an :class:`Incoming`."""
     opened = open_mail(message.data, tools)
-    request = understand(opened.text, attachments=[a.name for a in opened.attachments])
+    request = understand(opened.text, subject=opened.headers.subject, attachments=[a.name for a in opened.attachments])
     exception, notice = _judge(opened, request)
     return Incoming(
         channel=Channel.MAIL,
