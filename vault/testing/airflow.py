@@ -114,11 +114,10 @@ def start_part(part: str, plan: Plan, server: AirflowServer) -> None:
 
 def stop(directory: Path) -> None:
     """Stop all parts that run there and every task that they started; logs and secrets stay."""
-    with contextlib.suppress(ProcessLookupError):
-        for process in processes.running_in(directory):
-            os.kill(process.pid, signal.SIGTERM)  # all at once: each takes its own seconds to end
-    for part in reversed(tuple(PARTS)):
-        processes.stop_named(part, directory, seconds=15)
+    for _ in range(2):  # the triggerer needs to be told twice, else it waits for ten seconds
+        _ask_to_end(directory)
+    for part in PARTS:
+        processes.stop_named(part, directory)
     processes.kill_strays({"AIRFLOW_HOME": str(directory)})
 
 
@@ -126,6 +125,16 @@ def destroy(directory: Path) -> None:
     """Stop Airflow and remove its logs, secrets and passwords; its database is not touched."""
     stop(directory)
     places.discard(directory)
+
+
+def _ask_to_end(directory: Path) -> None:
+    """Ask all parts at once, and wait up to three seconds for them."""
+    running = processes.running_in(directory)
+    for process in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGTERM)
+    with contextlib.suppress(OutOfReachError):
+        processes.wait_until(lambda: not any(process.alive() for process in running), "Airflow's end", seconds=3)
 
 
 def _recall(home: Path) -> AirflowServer | None:
