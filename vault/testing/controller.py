@@ -26,6 +26,8 @@ def make_openpgp_home(home: Path) -> OpenPgpSettings:
     secret = home / "passphrase"
     if not secret.exists():
         write_private(secret, secrets.token_urlsafe(32))
+        # a random passphrase needs no stretching, which would take half a second for each mail
+        write_private(home / "gpg-agent.conf", "s2k-count 65536\n")
         user = f"{NAME} <{ADDRESS}>"
         _gpg(home, "--passphrase-file", str(secret), "--quick-generate-key", user, "rsa3072", "default", "2y")
         fingerprint = _fingerprint(home)

@@ -1,0 +1,126 @@
+"""Composes outgoing mail; its headers carry the case's reference and nothing else that is personal but the address.
+
+A notice answers the requester's own message and says that a machine wrote it (RFC 3834), so that no two
+machines write to each other for ever. The Message-ID is made from the item's own reference: a mail that
+was sent twice is one mail to its reader.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage, MIMEPart
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Any, Protocol
+
+from vault.errors import RefusedError
+from vault.settings import Settings
+
+OPENPGP, PDF = "openpgp", "pdf"
+_FILES = {OPENPGP: ("application", "octet-stream", ".zip.gpg"), PDF: ("application", "pdf", ".pdf")}
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
+_MOST_REFERENCES = 20
+_ITEM = re.compile(r"[A-Za-z0-9.-]{1,120}")
+
+
+class Words(Protocol):
+    """What a mail says: a subject that names the case, and a plain text."""
+
+    @property
+    def subject(self) -> str:
+        """The subject."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        ...
+
+
+def notice_mail(settings: Settings, item_ref: str, words: Words, particulars: Mapping[str, Any]) -> EmailMessage:
+    """Compose a notice that answers the requester's message.
+
+    :param item_ref: the outgoing item's reference; the Message-ID is made from it and stays the same.
+    :param particulars: of the case: ``reply_to``, ``message_id``, ``references``.
+    :raises RefusedError: there is no address to write to.
+    """
+    message = _reply(settings, item_ref, words.subject, particulars)
+    message.set_content(words.text, cte="quoted-printable")
+    return message
+
+
+def package_mail(
+    settings: Settings,
+    case_ref: str,
+    language: str,
+    form: str,
+    data: bytes,
+    *,
+    particulars: Mapping[str, Any],
+    words: Words | None = None,
+) -> EmailMessage:
+    """Compose the mail that carries a finished package: an OpenPGP message or an encrypted PDF, as an attachment.
+
+    :param language: of the requester, for mail programs that read aloud.
+    :param form: ``openpgp`` or ``pdf``.
+    :param words: what the mail says; without it, the case's reference and our name.
+    :raises RefusedError: an unknown form, or no address to write to.
+    """
+    if form not in _FILES:
+        raise RefusedError("package_form", "this form of package does not go by mail; print it", ref=case_ref)
+    main, sub, ending = _FILES[form]
+    message = _reply(settings, f"{case_ref}-package", words.subject if words else case_ref, particulars)
+    message["Content-Language"] = language
+    text = words.text if words else f"{case_ref}\n\n{settings.controller.name}\n"
+    message.set_content(text, cte="quoted-printable")
+    message.add_attachment(data, main, sub, filename=f"{case_ref}{ending}")
+    return message
+
+
+def pgp_mime(message: EmailMessage, ciphertext: bytes) -> EmailMessage:
+    """Make an encrypted MIME entity the whole content of a mail (RFC 3156 section 4).
+
+    :param message: its headers stand; it has no content yet.
+    :param ciphertext: an armoured OpenPGP message whose plaintext is a MIME entity.
+    """
+    version, sealed = MIMEPart(policy=SMTP), MIMEPart(policy=SMTP)
+    version.set_content(b"Version: 1\r\n", "application", "pgp-encrypted", cte="7bit")
+    sealed.set_content(ciphertext, "application", "octet-stream", cte="7bit", filename="encrypted.asc")
+    message["Content-Type"] = 'multipart/encrypted; protocol="application/pgp-encrypted"'
+    message.set_payload([version, sealed])
+    return message
+
+
+def _reply(settings: Settings, item_ref: str, subject: str, particulars: Mapping[str, Any]) -> EmailMessage:
+    recipient = particulars.get("reply_to")
+    if not isinstance(recipient, str) or not recipient:
+        raise RefusedError("no_address", "the requester has no mail address on the case; answer on paper")
+    if not _ITEM.fullmatch(item_ref):
+        raise RefusedError("item_reference", "an outgoing item's reference has letters, digits, dots and hyphens only")
+    sender = settings.smtp.sender
+    message = EmailMessage(policy=SMTP)
+    message["From"] = Address(settings.controller.name, addr_spec=sender)
+    message["To"] = Address(addr_spec=recipient)
+    if settings.mailbox.address != sender:
+        message["Reply-To"] = settings.mailbox.address
+    message["Subject"] = subject
+    message["Date"] = format_datetime(datetime.now(UTC))
+    message["Message-ID"] = f"<{item_ref}@{sender.rpartition('@')[2]}>"
+    _thread(message, particulars)
+    message["X-Auto-Response-Suppress"] = "All"
+    return message
+
+
+def _thread(message: EmailMessage, particulars: Mapping[str, Any]) -> None:
+    """Answer the requester's own message, where there is one (RFC 5322 section 3.6.4)."""
+    answered = _ids([particulars.get("message_id")])
+    message["Auto-Submitted"] = "auto-replied" if answered else "auto-generated"
+    if answered:
+        earlier = [ref for ref in _ids(particulars.get("references") or []) if ref != answered[0]]
+        message["In-Reply-To"] = answered[0]
+        message["References"] = " ".join([*earlier, *answered][-_MOST_REFERENCES:])
+
+
+def _ids(values: Any) -> list[str]:
+    return [value for value in values if isinstance(value, str) and _MESSAGE_ID.fullmatch(value)]

@@ -1,0 +1,156 @@
+"""Which layer lies around a mail's content: one encryption or one signature, found without guessing.
+
+Encryption is looked for in the whole mail, because some programs wrap it; exactly one encrypted part
+may be there. A signature counts only around everything.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vault.errors import UnreadableError
+from vault.intake.armour import armour_blocks, starts_armour
+from vault.intake.mime import Part, canonical
+from vault.intake.smime import content_kind
+
+_CMS_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_CMS_SIGNATURES = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
+_PGP_SIGNATURE = "application/pgp-signature"
+_PGP_NAMES = (".asc", ".pgp", ".gpg")
+_OPAQUE_TYPES = frozenset({"application/octet-stream", "application/pgp-encrypted", "application/pgp"})
+_PACKET = 0x80  # every binary OpenPGP packet starts with this bit
+_ADVICE = "the mail's encryption is put together in a way that can't be read; a person must look at the original"
+
+
+class LayerKind(StrEnum):
+    """What has to be taken off."""
+
+    PGP_ENCRYPTED = "pgp_encrypted"
+    PGP_DETACHED = "pgp_detached"
+    PGP_CLEARSIGNED = "pgp_clearsigned"
+    CMS_ENCRYPTED = "cms_encrypted"
+    CMS_DETACHED = "cms_detached"
+    CMS_OPAQUE = "cms_opaque"
+
+
+class Inside(StrEnum):
+    """What an encrypted part holds."""
+
+    ENTITY = "entity"  # a MIME entity
+    TEXT = "text"  # inline text
+    FILE = "file"  # an encrypted attachment
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Layer:
+    """One layer: its ``message`` (ciphertext, signed message or signature), and what is signed beside it.
+
+    :param signed: the exact bytes that a detached signature covers; ``content`` is the same as a part.
+    :param alone: nothing else of substance stands beside the encrypted part.
+    """
+
+    kind: LayerKind
+    message: bytes
+    part: Part
+    inside: Inside = Inside.ENTITY
+    signed: bytes = b""
+    content: Part | None = None
+    alone: bool = True
+
+
+def find_layer(root: Part, *, opened: bool) -> Layer | None:
+    """Find the outermost layer of an entity; None when it is content already.
+
+    :param opened: one encryption is off already: then only the entity as a whole may be encrypted again.
+    :raises UnreadableError: ``mail_several_encrypted_parts``, ``mail_signature_malformed``,
+        ``mail_encryption_malformed``, ``mail_encrypted_html`` or ``smime_compressed``.
+    """
+    layer = _signature(root)
+    if layer is not None:
+        return layer
+    found = list(_encrypted(root, whole_only=opened))
+    if len(found) > 1:
+        raise UnreadableError("mail_several_encrypted_parts", _ADVICE)
+    if not found and not opened:
+        _refuse_hidden(root)
+    return found[0] if found else None
+
+
+def _signature(root: Part) -> Layer | None:
+    if root.type == "multipart/signed":
+        return _detached(root)
+    if root.type == "text/plain":
+        for block in armour_blocks(root.content, b"PGP SIGNED MESSAGE", b"PGP SIGNATURE"):
+            return Layer(LayerKind.PGP_CLEARSIGNED, block, root, alone=root.content.strip() == block.strip())
+    if _is_cms(root) and content_kind(root.content) == "signed":
+        return Layer(LayerKind.CMS_OPAQUE, root.content, root)
+    return None
+
+
+def _detached(root: Part) -> Layer:
+    if len(root.parts) != 2:  # noqa: PLR2004 - RFC 1847: the content and its signature
+        raise UnreadableError("mail_signature_malformed", _ADVICE)
+    content, signature = root.parts
+    signed = canonical(content.raw)
+    if signature.type == _PGP_SIGNATURE:
+        return Layer(LayerKind.PGP_DETACHED, signature.content, root, signed=signed, content=content)
+    if signature.type in _CMS_SIGNATURES:
+        return Layer(LayerKind.CMS_DETACHED, signature.content, root, signed=signed, content=content)
+    raise UnreadableError("mail_signature_malformed", _ADVICE)
+
+
+def _encrypted(root: Part, *, whole_only: bool) -> Iterator[Layer]:
+    alone = root.type == "multipart/encrypted" or not root.parts
+    wrapped = any(part.type == "application/pgp-encrypted" for part in root.parts)
+    waiting = [root]
+    while waiting:
+        part = waiting.pop()
+        if part.type == "multipart/encrypted":
+            yield Layer(LayerKind.PGP_ENCRYPTED, _pgp_mime(part), part, alone=alone)
+        elif part.parts:
+            waiting.extend([] if whole_only else reversed(part.parts))
+        else:
+            yield from _encrypted_leaf(part, alone=alone or wrapped, wrapped=wrapped, whole_only=whole_only)
+
+
+def _encrypted_leaf(part: Part, *, alone: bool, wrapped: bool, whole_only: bool) -> Iterator[Layer]:
+    if _is_cms(part):
+        kind = content_kind(part.content)
+        if kind == "enveloped":
+            yield Layer(LayerKind.CMS_ENCRYPTED, part.content, part, alone=alone)
+        elif kind == "compressed":
+            raise UnreadableError("smime_compressed", _ADVICE)
+    elif whole_only:
+        return
+    elif part.type == "text/plain" and part.disposition != "attachment":
+        for block in armour_blocks(part.content, b"PGP MESSAGE"):
+            whole = alone and part.content.strip() == block.strip()
+            yield Layer(LayerKind.PGP_ENCRYPTED, block, part, Inside.TEXT, alone=whole)
+    elif _is_pgp_file(part):
+        inside = Inside.ENTITY if wrapped and part.type == "application/octet-stream" else Inside.FILE
+        yield Layer(LayerKind.PGP_ENCRYPTED, part.content, part, inside, alone=alone)
+
+
+def _pgp_mime(part: Part) -> bytes:
+    """Return the ciphertext of a multipart/encrypted (RFC 3156 section 4)."""
+    if len(part.parts) != 2 or part.parts[0].type != "application/pgp-encrypted":  # noqa: PLR2004 - version, message
+        raise UnreadableError("mail_encryption_malformed", _ADVICE)
+    return part.parts[1].content
+
+
+def _is_cms(part: Part) -> bool:
+    return part.type in _CMS_TYPES or (part.type == "application/octet-stream" and part.name.lower().endswith(".p7m"))
+
+
+def _is_pgp_file(part: Part) -> bool:
+    head = part.content[:200].lstrip()
+    if head.startswith(b"-----BEGIN PGP MESSAGE-----"):
+        return True
+    binary = part.name.lower().endswith(_PGP_NAMES[1:]) and part.type in _OPAQUE_TYPES
+    return binary and bool(head) and head[0] >= _PACKET
+
+
+def _refuse_hidden(root: Part) -> None:
+    """Refuse armour in HTML, which a mail program of the requester took apart; there is nothing safe to open."""
+    if any(part.type == "text/html" and starts_armour(part.content, b"PGP MESSAGE") for part in root.leaves()):
+        raise UnreadableError("mail_encrypted_html", _ADVICE)

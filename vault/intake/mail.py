@@ -1,0 +1,219 @@
+"""Opens one mail: every byte sequence gives an outcome, and only what was inside one sound encryption is joined.
+
+The layers are taken off one by one. A signature around ciphertext proves nothing about who wrote the
+text, so it is forgotten when the encryption comes off. Whatever is broken, hostile or too large is
+``refused`` with a code; only a fault of ours (no gpg, a wrong passphrase) is an error.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vault.errors import OutOfReachError, UnreadableError, VaultError, WrongUseError
+from vault.intake.contents import public_keys, read_contents
+from vault.intake.gpg import Read
+from vault.intake.layers import Inside, Layer, LayerKind, find_layer
+from vault.intake.mailheaders import read_headers
+from vault.intake.mime import MimeLimits, Part, bare_part, parse
+from vault.intake.opened import Encryption, MailHeaders, OpenedMail, Outcome, ProofKind, SenderProof, SignedContent
+from vault.intake.openpgp import OpenPgp
+from vault.intake.sandbox import ChildLimits
+from vault.intake.smime import Signed, Smime, load_key
+from vault.settings import Settings, read_secret
+
+_MOST_LAYERS = 6
+_NOT_FOR_US = frozenset(
+    ["pgp_no_key", "pgp_not_sound", "pgp_malformed", "smime_no_key", "smime_not_sound", "key_not_configured"]
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MailTools:
+    """What may be used to open mail.
+
+    :param known_keys: OpenPGP public keys, beside those in our home, that signatures are checked with.
+    """
+
+    openpgp: OpenPgp = field(default_factory=lambda: OpenPgp(None))
+    smime: Smime = field(default_factory=Smime)
+    limits: MimeLimits = field(default_factory=MimeLimits)
+    known_keys: tuple[bytes, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "MailTools":
+        """Take the controller's keys from where the settings say.
+
+        :raises WrongUseError: a key, its passphrase or its home is missing or wrong.
+        """
+        limits, ours, smime = settings.limits, settings.openpgp, settings.smime
+        child = ChildLimits(memory=limits.child_bytes, seconds=limits.child_seconds, output=limits.message_bytes * 4)
+        key = load_key(
+            _read(smime.key_file) + b"\n" + _read(smime.certificate_file), read_secret(smime.passphrase_file)
+        )
+        return cls(
+            OpenPgp(ours.home, read_secret(ours.passphrase_file), child), Smime([key], child), MimeLimits.of(limits)
+        )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise WrongUseError("smime_missing", f"the S/MIME file {path.name} can't be read; correct its path") from None
+
+
+def open_mail(raw: bytes, tools: MailTools) -> OpenedMail:
+    """Open a mail as it arrived.
+
+    :raises WrongUseError: a program or a passphrase of ours is missing or wrong; the mail is untouched.
+    :raises OutOfReachError: gpg's agent does not answer.
+    """
+    opening = _Opening(tools)
+    try:
+        return opening.open(raw)
+    except (WrongUseError, OutOfReachError):
+        raise
+    except VaultError as error:
+        return opening.failed(error.code)
+    except Exception:  # noqa: BLE001 - a fault of this reader must not stop a batch; a person looks at the mail
+        return opening.failed("mail_reader_failed")
+
+
+class _Opening:
+    """One mail on its way through its layers."""
+
+    def __init__(self, tools: MailTools) -> None:
+        self._tools = tools
+        self._headers = MailHeaders()
+        self._encryption = Encryption.NONE
+        self._proof = SenderProof()
+        self._key: str | None = None
+        self._signed: SignedContent | None = None
+        self._certificate: bytes | None = None
+        self._outer_keys: tuple[bytes, ...] = ()
+        self._reason = ""
+        self._take_off: dict[LayerKind, Callable[[Layer], Part]] = {
+            LayerKind.PGP_ENCRYPTED: self._pgp_encrypted,
+            LayerKind.PGP_DETACHED: self._pgp_detached,
+            LayerKind.PGP_CLEARSIGNED: self._pgp_clearsigned,
+            LayerKind.CMS_ENCRYPTED: self._cms_encrypted,
+            LayerKind.CMS_DETACHED: self._cms_detached,
+            LayerKind.CMS_OPAQUE: self._cms_opaque,
+        }
+
+    def open(self, raw: bytes) -> OpenedMail:
+        root = parse(raw, self._tools.limits)
+        self._headers = read_headers(root)
+        self._outer_keys = public_keys(root)
+        content = self._peel(root)
+        opened = self._encryption is not Encryption.NONE
+        self._headers = read_headers(root, content if opened else None)
+        keys = tuple(dict.fromkeys((*public_keys(content), *self._outer_keys)))
+        self._check_again(keys)
+        found = read_contents(content)
+        if found.html_unreadable:
+            self._reason = self._reason or "html_unreadable"
+        return OpenedMail(
+            Outcome.OPENED if opened else Outcome.PLAIN,
+            self._reason,
+            self._encryption,
+            self._proof,
+            found.text,
+            tuple(found.attachments),
+            self._headers,
+            keys,
+            self._key,
+            self._certificate,
+            self._signed,
+        )
+
+    def failed(self, reason: str) -> OpenedMail:
+        sealed = self._encryption is not Encryption.NONE and reason in _NOT_FOR_US
+        outcome = Outcome.UNDECRYPTABLE if sealed else Outcome.REFUSED
+        return OpenedMail(outcome, reason, self._encryption, headers=self._headers)
+
+    def _peel(self, root: Part) -> Part:
+        content = root
+        for _ in range(_MOST_LAYERS):
+            layer = find_layer(content, opened=self._encryption is not Encryption.NONE)
+            if layer is None:
+                return content
+            content = self._take_off[layer.kind](layer)
+        raise UnreadableError("mail_too_many_layers", "the mail is wrapped too often; a person must look at it")
+
+    def _entity(self, content: bytes) -> Part:
+        return parse(content, self._tools.limits, whole_mail=False)
+
+    def _enter(self, layer: Layer, encryption: Encryption) -> None:
+        """Go inside an encryption: signatures outside of it and text beside it count no more."""
+        if self._encryption is Encryption.NONE:
+            self._encryption = encryption
+        self._proof, self._key, self._signed, self._certificate = SenderProof(), None, None, None
+        if not layer.alone:
+            self._reason = "outside_ignored"
+
+    def _pgp_encrypted(self, layer: Layer) -> Part:
+        self._enter(layer, Encryption.PGP_MIME if layer.inside is Inside.ENTITY else Encryption.PGP_INLINE)
+        message = self._tools.openpgp.decrypt(layer.message)
+        read = self._read(message)
+        self._signed = None if read.proof.kind is ProofKind.NONE else SignedContent(message)
+        return self._inside(layer, read.content)
+
+    def _inside(self, layer: Layer, content: bytes) -> Part:
+        if layer.inside is Inside.ENTITY:
+            return self._entity(content)
+        if layer.inside is Inside.TEXT:
+            return bare_part(content, "text/plain")
+        with contextlib.suppress(UnicodeDecodeError):
+            if "\x00" not in content.decode("utf-8"):
+                return bare_part(content, "text/plain")
+        name = layer.part.name.rpartition(".")[0] or "attachment"
+        return bare_part(content, "application/octet-stream", name)
+
+    def _pgp_detached(self, layer: Layer) -> Part:
+        self._signed = SignedContent(layer.message, layer.signed)
+        self._pgp_check(self._signed, self._outer_keys)
+        return layer.content or layer.part
+
+    def _pgp_clearsigned(self, layer: Layer) -> Part:
+        if not layer.alone:
+            self._reason = "outside_ignored"
+        self._signed = SignedContent(layer.message)
+        read = self._read(layer.message)
+        return bare_part(read.content, "text/plain")
+
+    def _read(self, message: bytes) -> Read:
+        keys = (*self._tools.known_keys, *self._outer_keys)
+        read = self._tools.openpgp.read(message, self._headers.from_address, keys)
+        self._proof, self._key = read.proof, read.key
+        return read
+
+    def _pgp_check(self, signed: SignedContent, keys: tuple[bytes, ...]) -> None:
+        read = self._tools.openpgp.check(signed, self._headers.from_address, (*self._tools.known_keys, *keys))
+        self._proof, self._key = read.proof, read.key
+
+    def _check_again(self, keys: tuple[bytes, ...]) -> None:
+        """Check a signature once more when its key came with the content."""
+        if self._signed and self._proof.kind is ProofKind.UNKNOWN_KEY and set(keys) - set(self._outer_keys):
+            self._pgp_check(self._signed, keys)
+
+    def _cms_encrypted(self, layer: Layer) -> Part:
+        self._enter(layer, Encryption.SMIME)
+        content = self._entity(self._tools.smime.decrypt(layer.message))
+        if not content.fields:
+            raise UnreadableError("smime_not_sound", "what was inside is no mail; ask for another")
+        return content
+
+    def _cms_detached(self, layer: Layer) -> Part:
+        self._take(self._tools.smime.check(layer.signed, layer.message, self._headers.from_address))
+        return layer.content or layer.part
+
+    def _cms_opaque(self, layer: Layer) -> Part:
+        found = self._tools.smime.read_signed(layer.message, self._headers.from_address)
+        self._take(found)
+        return self._entity(found.content)
+
+    def _take(self, found: Signed) -> None:
+        self._signed, self._key = None, None
+        self._proof, self._certificate = found.proof, found.certificate

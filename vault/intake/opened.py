@@ -1,0 +1,131 @@
+"""What opening a mail gives: outcome, proof, text, attachments; ``repr`` shows nothing personal."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """How opening a mail ended."""
+
+    OPENED = "opened"  # it was encrypted to us and could be read
+    PLAIN = "plain"  # it was not encrypted
+    UNDECRYPTABLE = "undecryptable"  # it is encrypted, and no key of ours opens it soundly
+    REFUSED = "refused"  # it is broken, hostile or over a limit
+
+
+class Encryption(StrEnum):
+    """How a mail was encrypted."""
+
+    PGP_MIME = "pgp-mime"
+    PGP_INLINE = "pgp-inline"
+    SMIME = "smime"
+    NONE = "none"
+
+
+class ProofKind(StrEnum):
+    """What a signature shows. ``valid`` proves possession of a key, never who the person is."""
+
+    NONE = "none"
+    VALID = "valid"
+    INVALID = "invalid"
+    UNKNOWN_KEY = "unknown-key"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SenderProof:
+    """The verdict on a mail's signature.
+
+    :param fingerprint: of the OpenPGP primary key (40 hexadecimal digits; of an unknown key whatever the
+        signature names), or the SHA-256 of the S/MIME certificate (64 digits).
+    :param from_matches: whether the From address stands in a user id, or in the certificate.
+    """
+
+    kind: ProofKind = ProofKind.NONE
+    fingerprint: str | None = None
+    from_matches: bool = False
+
+    def __repr__(self) -> str:
+        return f"SenderProof({self.kind.value!r})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SignedContent:
+    """What is needed to check the OpenPGP signature again later, with another key and without ours.
+
+    :param signature: the detached signature, or a signed message when ``content`` is None.
+    """
+
+    signature: bytes
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Attachment:
+    """A file that came with a mail; the name is made harmless, the type is what the sender claims."""
+
+    name: str
+    type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MailHeaders:
+    """The headers that count, read from outside the encryption (the subject from inside, if it stands there)."""
+
+    from_address: str | None = None
+    subject: str = ""
+    message_id: str | None = None
+    in_reply_to: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    date: datetime | None = None
+    auto: bool = False  # written by a machine or a list: never answer it automatically (RFC 3834)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OpenedMail:
+    """A mail after opening.
+
+    :param reason: a stable code; empty when all is well.
+    :param text: of ``opened`` only what was inside the encryption; nothing outside is joined to it.
+    :param attached_keys: OpenPGP public keys that came with the mail: they prove nothing by themselves.
+    :param sender_key: the OpenPGP public key, armoured, that made a valid signature.
+    :param certificate: the S/MIME signer's certificate, PEM.
+    :param signed: the signed OpenPGP content, to check again with a key that is known later.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    encryption: Encryption = Encryption.NONE
+    sender_proof: SenderProof = SenderProof()
+    text: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    headers: MailHeaders = field(default_factory=MailHeaders)
+    attached_keys: tuple[bytes, ...] = ()
+    sender_key: str | None = None
+    certificate: bytes | None = None
+    signed: SignedContent | None = None
+
+    def __repr__(self) -> str:
+        return f"OpenedMail({self.outcome.value!r}, {self.reason!r}, {self.encryption.value!r})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``dsr inspect mail`` prints; attachments by size and SHA-256 only."""
+        proof = self.sender_proof
+        return {
+            "outcome": self.outcome.value,
+            "reason": self.reason,
+            "encryption": self.encryption.value,
+            "sender_proof": {
+                "kind": proof.kind.value,
+                "fingerprint": proof.fingerprint,
+                "from_matches": proof.from_matches,
+            },
+            "text": self.text,
+            "attachments": [
+                {"name": a.name, "type": a.type, "size": len(a.data), "sha256": sha256(a.data).hexdigest()}
+                for a in self.attachments
+            ],
+        }

@@ -1,0 +1,150 @@
+"""OpenPGP mail is opened and its signatures are judged by gpg's status lines alone, on a descriptor of their own.
+
+gpg exits with 2 after good decryptions and prints the plaintext of forged ones, and a user id can hold
+what looks like a status line to a reader of mixed output: so neither the exit code nor the messages
+count. Opening takes two calls: the first takes the encryption off with our key and must end in
+DECRYPTION_OKAY; the second reads what is inside without any secret key. gpg gets no configuration,
+no key server, no network and no terminal.
+"""
+
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from vault.errors import OutOfReachError, UnreadableError, WrongUseError
+from vault.intake.gpg import ADVICE, Gpg, Read, empty_home
+from vault.intake.gpgstatus import parse_statuses, primary_fingerprint
+from vault.intake.opened import SenderProof, SignedContent
+from vault.intake.sandbox import ChildLimits, private_directory
+from vault.intake.tool import ToolRun
+
+DEFAULT_LIMITS = ChildLimits(seconds=60.0, output=200_000_000)
+_LONGEST_HOME = 70  # characters; the agent's sockets stand below it and must stay under 108
+_AGENT_SECONDS = 60.0  # how long a started agent is taken to be alive
+_OPERATOR_FAULTS = frozenset({11, 85, 99})  # bad passphrase, no pinentry, cancelled: ours, not the mail's
+
+
+class OpenPgp:
+    """gpg in the controller's private home.
+
+    :param home: holds the controller's secret key; the public keys in it count as known. None for no key at all.
+    :param passphrase: of that key; None when it has none or the agent knows it.
+    """
+
+    def __init__(self, home: Path | None, passphrase: str | None = None, limits: ChildLimits | None = None) -> None:
+        if home is not None and not home.is_dir():
+            raise WrongUseError("openpgp_home_missing", "the OpenPGP home is no directory; correct openpgp.home")
+        self._home = home.absolute() if home else None
+        self._passphrase = passphrase
+        self._limits = limits or DEFAULT_LIMITS
+        self._agent_seen = -_AGENT_SECONDS
+        self._agent_is_ours = False
+
+    def __repr__(self) -> str:
+        return "OpenPgp(...)"
+
+    def decrypt(self, message: bytes) -> bytes:
+        """Take the encryption off; what is returned is still an OpenPGP message, perhaps a signed one.
+
+        :raises UnreadableError: ``key_not_configured``, ``pgp_no_key`` (it is not for our key), ``pgp_not_sound``
+            (integrity protection is missing or wrong), ``pgp_malformed``, or ``tool_...``.
+        :raises WrongUseError: the passphrase does not fit our key.
+        :raises OutOfReachError: gpg's agent does not start.
+        """
+        if self._home is None:
+            raise UnreadableError("key_not_configured", "no OpenPGP key is configured; set openpgp.home")
+        files = {} if self._passphrase is None else {"passphrase": self._passphrase.encode()}
+        asking = ["error"] if self._passphrase is None else ["loopback", "--passphrase-file", "{passphrase}"]
+        with private_directory() as place:
+            home = self._short_home(place)
+            self._start_agent(home)
+            arguments = ["--pinentry-mode", *asking, "--unwrap", "--decrypt"]
+            return _decrypted(Gpg(place, home, self._limits).run(arguments, message, files))
+
+    def read(self, message: bytes, from_address: str | None, keys: Iterable[bytes] = ()) -> Read:
+        """Read a message that is not encrypted (any more) and judge its signatures, with these keys besides ours.
+
+        :raises UnreadableError: ``pgp_nested``, ``pgp_malformed`` or ``tool_...``.
+        """
+        with private_directory() as place:
+            gpg = Gpg(place, self._short_home(place), self._limits)
+            return gpg.read(SignedContent(message), from_address, keys)
+
+    def check(self, signed: SignedContent, from_address: str | None, keys: Iterable[bytes] = ()) -> Read:
+        """Judge a signature, with these keys besides ours; what can't be read is invalid."""
+        with private_directory() as place:
+            return Gpg(place, self._short_home(place), self._limits).verdict(signed, from_address, keys)
+
+    def close(self) -> None:
+        """End the agent, if this object started it."""
+        if self._agent_is_ours:
+            with private_directory() as place:
+                subprocess.run(
+                    ["gpgconf", "--homedir", str(self._short_home(place)), "--kill", "gpg-agent"],
+                    capture_output=True,
+                    check=False,
+                )
+            self._agent_is_ours = False
+            self._agent_seen = -_AGENT_SECONDS
+
+    def _start_agent(self, home: Path) -> None:
+        """Start the agent before gpg would: it lives on, so it must not inherit one mail's limits."""
+        if time.monotonic() - self._agent_seen < _AGENT_SECONDS:
+            return
+        asks = ["gpg-connect-agent", "--homedir", str(home), "--no-autostart", "/bye"]
+        running = subprocess.run(asks, capture_output=True, check=False).returncode == 0
+        launch = ["gpgconf", "--homedir", str(home), "--launch", "gpg-agent"]
+        if not running and subprocess.run(launch, capture_output=True, check=False, cwd="/").returncode != 0:
+            raise OutOfReachError(
+                "openpgp_agent", "gpg's agent does not start; try `gpgconf --launch gpg-agent` by hand"
+            )
+        self._agent_is_ours = self._agent_is_ours or not running
+        self._agent_seen = time.monotonic()
+
+    def _short_home(self, place: Path) -> Path:
+        if self._home is None:
+            return empty_home(place)
+        if len(str(self._home)) <= _LONGEST_HOME:
+            return self._home
+        link = place / "home"
+        if not link.is_symlink():
+            link.symlink_to(self._home)
+        return link
+
+
+def check_signature(signed: SignedContent, keys: Iterable[bytes], from_address: str | None = None) -> SenderProof:
+    """Judge a signature with these public keys only, in a home that exists for this call alone.
+
+    :param keys: armoured or binary public keys, such as those bound to a person on the register.
+    """
+    return OpenPgp(None).check(signed, from_address, keys).proof
+
+
+def fingerprint_of(key: str | bytes) -> str | None:
+    """Return the fingerprint of a public key's primary key; None when it is not exactly one readable key."""
+    with private_directory() as place:
+        gpg = Gpg(place, empty_home(place), DEFAULT_LIMITS)
+        listing = gpg.run(
+            ["--no-autostart", "--with-colons", "--show-keys"], key.encode() if isinstance(key, str) else key
+        )
+    return primary_fingerprint(listing.output)
+
+
+def _decrypted(run: ToolRun) -> bytes:
+    statuses = parse_statuses(run.status)
+    names = [name for name, _ in statuses]
+    faults = {int(v.split()[1]) & 0xFFFF for n, v in statuses if n == "ERROR" and v.startswith("pkdecrypt_failed ")}
+    if "DECRYPTION_OKAY" in names and "DECRYPTION_KEY" in names and "DECRYPTION_FAILED" not in names:
+        if names.count("BEGIN_DECRYPTION") == 1 and run.output:
+            return run.output
+        raise UnreadableError("pgp_malformed", ADVICE)
+    if faults & _OPERATOR_FAULTS:
+        raise WrongUseError(
+            "openpgp_passphrase", "the passphrase does not open our OpenPGP key; correct its secret file"
+        )
+    if "DECRYPTION_KEY" in names:
+        raise UnreadableError("pgp_not_sound", "the message is damaged or has no integrity protection; ask for another")
+    if "NO_SECKEY" in names or "NEED_PASSPHRASE_SYM" in names or "ENC_TO" in names:
+        raise UnreadableError("pgp_no_key", "the message is not encrypted to our key; send the requester our key")
+    raise UnreadableError("pgp_malformed", ADVICE)

@@ -1,0 +1,122 @@
+"""A program that reads a stranger's bytes (gpg, openssl) runs with limits, without network, on anonymous memory.
+
+Its input, its keys and its output stand in memory files that no file system sees. Its status comes
+over a descriptor of its own, never mixed with messages into which a stranger may have written.
+"""
+
+import contextlib
+import functools
+import os
+import resource
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vault.errors import UnreadableError, WrongUseError
+from vault.intake.sandbox import ChildLimits, anonymous_file
+
+STATUS = "{status}"  # stands in an argument list for the number of the status descriptor
+_MESSAGES = 10_000  # bytes of a tool's complaints that are looked at
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ToolRun:
+    """How a program ended: its exit code, standard output, status bytes and complaints."""
+
+    code: int
+    output: bytes
+    status: bytes
+    complaints: bytes
+
+
+def run_tool(
+    command: Sequence[str], data: bytes, *, cwd: Path, limits: ChildLimits, files: Mapping[str, bytes] | None = None
+) -> ToolRun:
+    """Run one program on ``data`` and wait for it.
+
+    :param command: the argument list; ``{name}`` alone stands for the path of ``files[name]``,
+        ``{status}`` for the number of the status descriptor.
+    :param cwd: the directory it stands in, also its HOME and TMPDIR.
+    :param limits: ``output`` bounds every file it writes, anonymous ones too.
+    :raises UnreadableError: ``tool_timeout``, ``tool_output`` (a bomb) or ``tool_died``.
+    :raises WrongUseError: the program is not installed.
+    """
+    with contextlib.ExitStack() as stack:
+        paths = {f"{{{name}}}": stack.enter_context(anonymous_file(content)) for name, content in (files or {}).items()}
+        source, output, status, complaints = (
+            stack.enter_context(anonymous_file(part)) for part in (data, b"", b"", b"")
+        )
+        spelled = [
+            str(status) if item == STATUS else f"/dev/fd/{paths[item]}" if item in paths else item for item in command
+        ]
+        child = subprocess.Popen(
+            [*_prefix(limits), _found(spelled[0]), *spelled[1:]],
+            stdin=source,
+            stdout=output,
+            stderr=complaints,
+            cwd=cwd,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "HOME": str(cwd), "TMPDIR": str(cwd)},
+            pass_fds=(status, *paths.values()),
+            start_new_session=True,
+        )
+        code = _wait(child, limits.seconds)
+        return ToolRun(code, _content(output), _content(status), _content(complaints)[:_MESSAGES])
+
+
+def _wait(child: "subprocess.Popen[bytes]", seconds: float) -> int:
+    try:
+        code = child.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise UnreadableError("tool_timeout", "reading the item took too long; a person must look at it") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    if code == -signal.SIGXFSZ:
+        raise UnreadableError("tool_output", "the item becomes too large when opened; a person must look at it")
+    if code < 0:
+        raise UnreadableError("tool_died", "the program that reads this item died; a person must look at it")
+    return code
+
+
+def _content(descriptor: int) -> bytes:
+    with os.fdopen(os.dup(descriptor), "rb") as source:
+        source.seek(0)
+        return source.read()
+
+
+def _prefix(limits: ChildLimits) -> list[str]:
+    bounds = (
+        ("core", resource.RLIMIT_CORE, 0),
+        ("as", resource.RLIMIT_AS, limits.memory),
+        ("cpu", resource.RLIMIT_CPU, int(limits.seconds) + 1),
+        ("fsize", resource.RLIMIT_FSIZE, limits.output),
+    )
+    spelled = [f"--{name}={_at_most(kind, wanted)}" for name, kind, wanted in bounds]
+    return [*_without_network(), _found("prlimit"), *spelled, "--"]
+
+
+def _at_most(kind: int, wanted: int) -> int:
+    _, most = resource.getrlimit(kind)
+    return wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+
+
+@functools.cache
+def _without_network() -> tuple[str, ...]:
+    """Return the command that empties the network, in the form that this system allows; empty when none."""
+    for arguments in (("--net",), ("--user", "--map-current-user", "--net")):
+        command = (_found("unshare"), *arguments, "--")
+        if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
+            return command
+    return ()
+
+
+@functools.cache
+def _found(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        raise WrongUseError("program_missing", f"install {program} (see infra/setup); mail can't be opened without it")
+    return path

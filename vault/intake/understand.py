@@ -1,0 +1,213 @@
+"""Reads a request's text by plain rules in Finnish, Swedish and English; unsure readings go to a person.
+
+Nothing is learnt and nothing is guessed: a rule found a phrase or it did not. What is read is the
+requester's claim and proves nothing.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from vault.domain.codes import normalise_code
+from vault.domain.hetu import HetuError, parse
+from vault.domain.request import LANGUAGES, AnswerBy, Request, RequestKind
+from vault.intake import phrases
+from vault.intake.headers import clean, mailbox
+
+HELSINKI = ZoneInfo("Europe/Helsinki")
+_LONGEST = 20_000  # characters of a text that are read
+_DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "------")
+_READ_AS = str.maketrans("OIL", "011")
+_REFERENCE = re.compile(r"\bDSR ?- ?([0-9]{4}) ?- ?([0-9A-Z]{6})\b", re.IGNORECASE)
+_CODE_LIKE = re.compile(r"(?<![\w+-])\d{6}[-+A-FYXWVUa-fyxwvu]\d{3}[0-9A-Za-z](?!\w)")
+_ONE_TIME = re.compile(r"(?<![\w-])[0-9A-Za-z]{5}[ \t]?-?[ \t]?[0-9A-Za-z]{5}(?![\w-])")
+_LABELLED = re.compile(r"^[ \t>*•-]*([^\W\d_][\w /-]{1,40}?)[ \t]*:[ \t]*(\S.*?)[ \t]*$")
+_NAME = re.compile(r"[^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,5}")
+_POSTAL = re.compile(r"\b\d{5}\b")
+_AUTHORISATION = re.compile(r"valtakirja|fullmakt|authori[sz]ation|power[ _-]of[ _-]attorney", re.IGNORECASE)
+_PLAIN, _HINT, _CLASH = 0.9, 0.6, 0.3  # confidence: the right is named; only hinted at; taken off for a contradiction
+_LONGEST_NAME, _FEWEST_NAMES, _MOST_NAMES = 80, 2, 4
+
+
+def understand(
+    text: str,
+    *,
+    subject: str = "",
+    language: str | None = None,
+    attachments: Iterable[str] = (),
+    today: date | None = None,
+) -> Request:
+    """Read what a text asks for.
+
+    :param text: the words of a mail or letter; what it quotes of earlier mail is not read for wishes.
+    :param subject: the mail's subject.
+    :param language: ``fi``, ``sv`` or ``en`` when the words themselves do not tell.
+    :param attachments: names of the files that came with it.
+    :param today: for the check of personal identity codes; else the Helsinki date.
+    """
+    today = today or datetime.now(HELSINKI).date()
+    text = clean(text)[:_LONGEST].translate(_DASHES)
+    subject = clean(subject).translate(_DASHES)
+    own = _own_words(text)
+    words = " ".join(f"{subject}. {own}".lower().split())
+    kinds, confidence = _kinds(words)
+    codes = _identity_codes(own, today)
+    return Request(
+        kinds=kinds,
+        confidence=round(max(0.0, confidence - (_CLASH if len(codes) > 1 else 0.0)), 2),
+        language=_language(words, language),
+        on_behalf=_found(phrases.ON_BEHALF, words) or any(_AUTHORISATION.search(name) for name in attachments),
+        name=_name(own),
+        code=codes[0] if len(codes) == 1 else None,
+        email=_email(own),
+        address=_address(own),
+        answer_by=_answer_by(words),
+        text=own.strip(),
+        case_ref=_case_ref(f"{subject}\n{text}"),
+        one_time_code=_one_time_code(own),
+    )
+
+
+def _own_words(text: str) -> str:
+    """Leave out what is quoted from earlier mail."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if phrases.QUOTE_STARTS.fullmatch(line) or (
+            phrases.QUOTE_STARTS.match(line) and line.lstrip().startswith("--")
+        ):
+            break
+        if not line.lstrip().startswith(">"):
+            lines.append(line)
+    own = "\n".join(lines)
+    return own if own.strip() else text
+
+
+def _found(patterns: phrases.Patterns, words: str) -> bool:
+    return any(pattern.search(words) for pattern in patterns)
+
+
+def _kinds(words: str) -> tuple[tuple[RequestKind, ...], float]:
+    plain = tuple(kind for kind in RequestKind if _found(phrases.PLAIN.get(kind, ()), words))
+    if plain:
+        return plain, _PLAIN
+    hinted = tuple(kind for kind in RequestKind if _found(phrases.HINTS.get(kind, ()), words))
+    return hinted, _HINT if hinted else 0.0
+
+
+def _language(words: str, hint: str | None) -> str:
+    found = re.findall(r"[^\W\d_]+", words)
+    scores = {language: sum(word in phrases.WORDS[language] for word in found) for language in LANGUAGES}
+    best = max(scores.values())
+    first = [language for language in LANGUAGES if scores[language] == best]
+    if hint in LANGUAGES and (best == 0 or hint in first):
+        return str(hint)
+    return first[0]
+
+
+def _identity_codes(text: str, today: date) -> list[str]:
+    """Return the distinct valid codes; a labelled one speaks for the subject, unless there are several."""
+    labelled = [value for value in _values(text, phrases.CODE_LABELS) for value in _valid_codes(value, today)]
+    return list(dict.fromkeys(labelled)) or list(dict.fromkeys(_valid_codes(text, today)))
+
+
+def _valid_codes(text: str, today: date) -> Iterator[str]:
+    for candidate in _CODE_LIKE.findall(text):
+        try:
+            yield parse(candidate, today).value
+        except HetuError:
+            continue
+
+
+def _values(text: str, labels: tuple[str, ...]) -> Iterator[str]:
+    for line in text.split("\n"):
+        labelled = _LABELLED.match(line[:400])
+        if labelled and " ".join(labelled[1].lower().split()) in labels:
+            yield labelled[2]
+
+
+def _name(text: str) -> str | None:
+    for value in _values(text, phrases.NAME_LABELS):
+        if name := _as_name(value):
+            return name
+    given, family = (next(_values(text, labels), None) for labels in (phrases.GIVEN_LABELS, phrases.FAMILY_LABELS))
+    if given and family and (name := _as_name(f"{given} {family}")):
+        return name
+    said = phrases.SAID_NAME.search(text)
+    return (_as_name(said[1]) if said else None) or _signature(text)
+
+
+def _as_name(value: str) -> str | None:
+    """Take the leading words of a value that can be a name."""
+    bare = re.split(r"[,;(\d]", value)[0].strip()
+    if not _NAME.fullmatch(bare) or len(bare) > _LONGEST_NAME:
+        return None
+    return bare
+
+
+def _signature(text: str) -> str | None:
+    """Return the name below the last closing phrase: two to four words that begin with a capital."""
+    lines = [line.strip() for line in text.split("\n")]
+    for number in range(len(lines) - 1, -1, -1):
+        closing = phrases.CLOSINGS.match(lines[number])
+        if closing is None:
+            continue
+        rest = lines[number][closing.end() :].strip(" ,.!:-")
+        below = [line for line in lines[number + 1 :] if line][:1]
+        for line in [rest] if rest else below:
+            words = line.split()
+            if _FEWEST_NAMES <= len(words) <= _MOST_NAMES and all(word[:1].isupper() for word in words):
+                return _as_name(line)
+    return None
+
+
+def _email(text: str) -> str | None:
+    return next(filter(None, (mailbox(value.split()[0]) for value in _values(text, phrases.EMAIL_LABELS))), None)
+
+
+def _address(text: str) -> str | None:
+    """Return a labelled postal address, with the next line when only that holds the postal code."""
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        value = next(_values(line, phrases.ADDRESS_LABELS), None)
+        if value and "@" not in value:
+            following = lines[number + 1].strip() if number + 1 < len(lines) else ""
+            joined = f"{value}, {following}" if not _POSTAL.search(value) and _POSTAL.match(following) else value
+            return joined[:200]
+    return None
+
+
+def _answer_by(words: str) -> AnswerBy | None:
+    wished = [wish for wish, patterns in phrases.WISHES.items() if _found(patterns, words)]
+    return wished[0] if len(wished) == 1 else None
+
+
+def _case_ref(text: str) -> str | None:
+    """Return the case that a reply names; None when it names several."""
+    spelled = {f"DSR-{year}-{tail.upper().translate(_READ_AS)}" for year, tail in _REFERENCE.findall(text)}
+    known = [ref for ref in spelled if "U" not in ref[len("DSR-2026-") :]]
+    return known[0] if len(known) == 1 else None
+
+
+def _one_time_code(text: str) -> str | None:
+    """Return the one code that the text brings back; telephone numbers and towns behind postal codes are none."""
+    lines = _REFERENCE.sub(" ", _CODE_LIKE.sub(" ", text)).split("\n")
+    sure: dict[str, None] = {}
+    likely: dict[str, None] = {}
+    for number, line in enumerate(lines):
+        named = bool(phrases.CODE_WORDS.search(line) or (number and phrases.CODE_WORDS.search(lines[number - 1])))
+        for candidate in _ONE_TIME.findall(line[:1000]):
+            code = normalise_code(candidate)
+            hyphened = "-" in candidate and any(map(str.isdigit, candidate))
+            if code is None or not (hyphened or named or _is_tangled(candidate)):
+                continue
+            shown = named and (hyphened or candidate.isupper() or candidate.isdigit() or _is_tangled(candidate))
+            target = sure if shown or line.strip() == candidate else likely if _is_tangled(candidate) else {}
+            target[code] = None
+    found = list(sure or likely)
+    return found[0] if len(found) == 1 else None
+
+
+def _is_tangled(candidate: str) -> bool:
+    """Tell whether a group of five mixes digits and letters, as words, numbers and towns do not."""
+    return any(not group.isdigit() and not group.isalpha() for group in (candidate[:5], candidate[-5:]))
