@@ -1,6 +1,6 @@
 """The register's tables, blind: references, kinds and sealed bytes; what is written once stays as it was."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -8,15 +8,19 @@ import psycopg
 from vault.errors import ConflictError, RefusedError
 from vault.storage.database import Connection, Database
 
+_BATCH = 1000  # rows a statement
 _ADD_SUBJECT = "insert into subjects (ref, code_index) values (%s, %s) on conflict do nothing"
 _SAME_SUBJECT = "select ref, code_index from subjects where ref = %s or code_index = %s"
-_ADD_RECORD = (
-    "insert into records (subject, ref, kind, version, envelope) values (%s, %s, %s, %s, %s) on conflict do nothing"
+_ADD_RECORDS = (
+    "insert into records (subject, ref, kind, version, envelope) "
+    "select * from unnest(%b::text[], %b::text[], %b::text[], %b::int[], %b::bytea[]) on conflict do nothing"
 )
 _RECORDS = (
     "select subject, ref, kind, version, envelope from records where subject = %s and kind = any(%s) order by ref"
 )
-_PRESENT = "select subject, ref from records where subject = any(%s) and ref = any(%s)"
+_PRESENT = (
+    "select subject, ref from records join unnest(%b::text[], %b::text[]) as wanted (subject, ref) using (subject, ref)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,11 @@ class RegisterTable:
         subjects, refs = [pair[0] for pair in wanted], [pair[1] for pair in wanted]
         with self._database.connect() as connection:
             rows = connection.execute(_PRESENT, (subjects, refs)).fetchall()
-        return {(str(row[0]), str(row[1])) for row in rows} & set(wanted)
+        return {(str(row[0]), str(row[1])) for row in rows}
 
 
-def _insert(connection: Connection, rows: Iterable[SealedRecord]) -> None:
-    values = [(row.subject, row.ref, row.kind, row.version, row.envelope) for row in rows]
-    with connection.cursor() as cursor:
-        cursor.executemany(_ADD_RECORD, values)
+def _insert(connection: Connection, rows: Sequence[SealedRecord]) -> None:
+    for start in range(0, len(rows), _BATCH):
+        batch = rows[start : start + _BATCH]
+        columns = ([getattr(row, name) for row in batch] for name in SealedRecord.__slots__)
+        connection.execute(_ADD_RECORDS, list(columns))

@@ -28,8 +28,8 @@ _LANGUAGES: Final = (
 )
 _FULL: Final = (0, 9)  # an adult and a minor with everything
 _MINOR_THEMES: Final = ("anxiety", "panic", "adjustment", "social", "insomnia")
-_TWINS: Final = {20: "-", 21: "Y"}
 _TWINS_BORN: Final = date(1994, 5, 1)
+_TWINS: Final = {20: spell(_TWINS_BORN, 903, "-"), 21: spell(_TWINS_BORN, 903, "Y")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ def patients(
     :param bound_keys: armoured OpenPGP public keys by the patient's place, as bound after an earlier proof.
     :param until: the day on which the register is looked at; no entry is later.
     """
-    codes: set[str] = set()
+    codes = set(_TWINS.values())
     for index in range(count):
-        person = _unused(seed, index, codes)
+        person = _twin(seed, index) if index in _TWINS else _unused(seed, index, codes)
         codes.add(person.code)
         yield _patient(seed, index, person, list((bound_keys or {}).get(index, ())), until)
 
@@ -85,10 +85,11 @@ def _unused(seed: int, index: int, codes: set[str]) -> Person:
 
 def _person(seed: int, index: int, attempt: int) -> Person:
     language = _LANGUAGES[index % len(_LANGUAGES)]
-    person = draw_person(Dice(seed, index, "person", attempt), language, index, minor=_is_minor(index))
-    if index not in _TWINS:
-        return person
-    return replace(person, birth_date=_TWINS_BORN, code=spell(_TWINS_BORN, 903, _TWINS[index]))
+    return draw_person(Dice(seed, index, "person", attempt), language, index, minor=_is_minor(index))
+
+
+def _twin(seed: int, index: int) -> Person:
+    return replace(_person(seed, index, 0), birth_date=_TWINS_BORN, code=_TWINS[index])
 
 
 def _is_minor(index: int) -> bool:
