@@ -11,7 +11,7 @@ from vault.errors import WrongUseError
 from vault.office import open_office
 from vault.settings import load
 from vault.steps.parts import Parts
-from vault.steps.queue import BoardRow, board, in_stage, to_identify
+from vault.steps.queue import BoardRow, board, in_stage, row_of, to_identify
 from vault.steps.receive import HELSINKI
 from vault.storage.cases import get_case
 from vault.storage.drafts import package_of
@@ -63,7 +63,7 @@ def case(ref: str) -> Answer:
             get_case(connection, ref)
             package = package_of(connection, ref)
             out = outgoing_of(connection, ref)
-        row = next(row for row in board(parts) if row.case.ref == ref)
+        row = row_of(parts, ref)
     events = [
         {"at": _local(e.at), "event": e.event.value, "stage": e.stage.value, "actor": e.actor, "detail": e.detail}
         for e in row.events

@@ -93,12 +93,25 @@ def board(parts: Parts, *, only_open: bool = False) -> list[BoardRow]:
     with parts.database.connect() as connection:
         cases = list(all_cases(connection, only_open=only_open))
         events = events_of(connection, [case.ref for case in cases])
-    rows = []
-    for case in cases:
-        clock = clock_of(case, events[case.ref], today)
-        late = case.open and clock.due is not None and today > clock.due
-        rows.append(BoardRow(case, clock, late, events[case.ref]))
+    rows = [_row(case, events[case.ref], today) for case in cases]
     return sorted(rows, key=lambda r: (not r.case.open, r.case.exception is None, r.clock.safe_due, r.case.ref))
+
+
+def row_of(parts: Parts, ref: str) -> BoardRow:
+    """Return one case with its clock.
+
+    :raises RefusedError: no such reference.
+    """
+    today = parts.now().astimezone(HELSINKI).date()
+    with parts.database.connect() as connection:
+        case = get_case(connection, ref)
+        mine = events_of(connection, [ref])[ref]
+    return _row(case, mine, today)
+
+
+def _row(case: Case, events: Sequence[CaseEvent], today: date) -> BoardRow:
+    clock = clock_of(case, events, today)
+    return BoardRow(case, clock, case.open and clock.due is not None and today > clock.due, events)
 
 
 def waiting_batches(parts: Parts, stage: str, limit: int = 500) -> list[list[str]]:

@@ -1,0 +1,74 @@
+"""Pages from templates, in Finnish, Swedish or English; every value is escaped, every word comes from one table."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from vault.desk.sessions import Session
+
+LANGUAGES = ("fi", "sv", "en")
+LANGUAGE_COOKIE = "dsr_language"
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def texts(language: str) -> Mapping[str, Any]:
+    """Return the words of a language."""
+    return tomllib.loads(resources.files("vault.desk").joinpath("texts", f"{language}.toml").read_text("utf-8"))
+
+
+def language_of(request: Request) -> str:
+    """Choose the page's language: the reader's choice, else the browser's, else Finnish."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen in LANGUAGES:
+        return chosen
+    wanted = [part.split(";")[0].strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")]
+    return next((language for language in wanted if language in LANGUAGES), LANGUAGES[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a template is filled with besides what every page shows."""
+
+    template: str
+    values: Mapping[str, Any]
+    status: int = 200
+
+
+class Renderer:
+    """Makes pages."""
+
+    def __init__(self, airflow_url: str) -> None:
+        self._airflow_url = airflow_url
+        self._environment = Environment(
+            loader=PackageLoader("vault.desk"),
+            autoescape=select_autoescape(default=True, default_for_string=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def page(self, request: Request, page: Page, session: Session | None, token: str = "") -> HTMLResponse:
+        """Fill a template.
+
+        :param token: the session's form token.
+        """
+        language = language_of(request)
+        values = {
+            "t": texts(language),
+            "lang": language,
+            "languages": LANGUAGES,
+            "staff": session.staff if session else None,
+            "roles": session.staff.roles if session else frozenset(),
+            "token": token,
+            "here": request.url.path,
+            "airflow_url": self._airflow_url,
+            **page.values,
+        }
+        return HTMLResponse(self._environment.get_template(page.template).render(values), status_code=page.status)

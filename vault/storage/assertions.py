@@ -1,0 +1,14 @@
+"""Assertions that opened the desk, until they would have ended anyway."""
+
+from datetime import datetime
+
+from vault.storage.database import Connection
+
+
+def use_assertion(connection: Connection, jti: str, until: datetime, now: datetime) -> bool:
+    """Use an assertion up; False when it was used before."""
+    connection.execute("delete from used_assertions where until < %s", (now,))
+    done = connection.execute(
+        "insert into used_assertions (jti, until) values (%s, %s) on conflict do nothing", (jti, until)
+    )
+    return done.rowcount == 1
