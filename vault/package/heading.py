@@ -29,7 +29,8 @@ class Recipient:
     """Whom a letter is for, as the address window shows it.
 
     :param name: as on the register or on the request.
-    :param lines: street, postal code and city, and the country where it is abroad; at most five are printed.
+    :param lines: street, postal code and city, and the country, by name or by its code of two letters; at most
+        five are printed.
     """
 
     name: str

@@ -14,52 +14,62 @@ from pikepdf import Array, Dictionary, Name, OutlineItem, Pdf, String
 from vault.errors import UnreadableError
 
 
-def join_pdfs(pdfs: Sequence[bytes]) -> bytes:
+def join_pdfs(pdfs: Sequence[bytes], *, title: str, language: str) -> bytes:
     """Join PDFs in order; equal input gives equal bytes.
 
+    :param title: of the whole; names the kind and the case only.
     :raises UnreadableError: one of them can't be read, or there is none.
     """
-    with joined(pdfs) as whole:
+    with joined(pdfs, title, language) as whole:
         target = io.BytesIO()
         whole.save(target, deterministic_id=True, object_stream_mode=pikepdf.ObjectStreamMode.generate)
     return target.getvalue()
 
 
-def joined(pdfs: Sequence[bytes]) -> Pdf:
-    """Join PDFs in order; the caller saves and closes the result.
-
-    Title and language are the first one's; each becomes a bookmark under its own title.
+def joined(pdfs: Sequence[bytes], title: str, language: str) -> Pdf:
+    """Join PDFs in order, each with a bookmark under its own title; the caller saves and closes the result.
 
     :raises UnreadableError: one of them can't be read, or there is none.
     """
     target = Pdf.new()
     try:
-        sources = [Pdf.open(io.BytesIO(pdf)) for pdf in pdfs]
-        first = sources[0]
         tree = _Structure(target)
-        for source in sources:
-            tree.add(source)
+        for pdf in pdfs:
+            tree.add(Pdf.open(io.BytesIO(pdf)))
         tree.close()
-        _take_frame(target, first)
-    except (pikepdf.PdfError, IndexError, KeyError, AttributeError, ValueError):
-        raise UnreadableError("pdf_unreadable", "a document is no PDF of ours; draft anew") from None
+    except (pikepdf.PdfError, KeyError, AttributeError, ValueError, TypeError):
+        raise _unreadable() from None
+    if not pdfs:
+        raise _unreadable()
+    _frame(target, title, language)
     return target
 
 
-def title_of(pdf: Pdf) -> str:
-    """Give a PDF's title, which names its kind and case only."""
-    return str(pdf.docinfo.get(Name.Title, ""))
+def page_count(pdf: bytes) -> int:
+    """Count the pages of a PDF.
+
+    :raises UnreadableError: it can't be read.
+    """
+    try:
+        with Pdf.open(io.BytesIO(pdf)) as opened:
+            return len(opened.pages)
+    except pikepdf.PdfError:
+        raise _unreadable() from None
 
 
-def _take_frame(target: Pdf, first: Pdf) -> None:
-    target.Root.Lang = String(str(first.Root.Lang))
+def _unreadable() -> UnreadableError:
+    return UnreadableError("pdf_unreadable", "a document is no PDF of ours; draft anew")
+
+
+def _frame(target: Pdf, title: str, language: str) -> None:
+    target.Root.Lang = String(language)
     target.Root.MarkInfo = Dictionary(Marked=True)
     target.Root.ViewerPreferences = Dictionary(DisplayDocTitle=True)
     target.Root.PageMode = Name.UseOutlines
-    target.docinfo[Name.Title] = String(title_of(first))
+    target.docinfo[Name.Title] = String(title)
     with target.open_metadata(set_pikepdf_as_editor=False, update_docinfo=False) as metadata:
-        metadata["dc:title"] = title_of(first)
-        metadata["dc:language"] = {str(first.Root.Lang)}
+        metadata["dc:title"] = title
+        metadata["dc:language"] = {language}
 
 
 class _Structure:
@@ -83,7 +93,7 @@ class _Structure:
         for page in self._target.pages[start:]:
             self._shift(page.obj)
         with self._target.open_outline() as outline:
-            outline.root.append(OutlineItem(title_of(source), start))
+            outline.root.append(OutlineItem(str(source.docinfo.get(Name.Title, "")), start))
         theirs = source.Root.StructTreeRoot
         branch = self._target.copy_foreign(theirs if theirs.is_indirect else source.make_indirect(theirs))
         self._graft(branch)

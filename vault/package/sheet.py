@@ -14,6 +14,8 @@ from vault.package.language import fill, local_day, part
 from vault.package.typesetting import Shown, typeset
 
 _IDENTITY_CODE = re.compile(r"(?<![0-9A-Za-z])[0-9]{6}[-+A-FU-Ya-fu-y][0-9]{3}[0-9A-Ya-y](?![0-9A-Za-z])")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_HOME = "FI"
 _MOST_LINES = 6  # of an address in the window
 
 
@@ -50,7 +52,7 @@ def set_letter(heading: Heading, kind: str, title: str, recipient: Recipient | N
     :raises RefusedError: a personal identity code stands in it, or typesetting failed.
     """
     words = part("letters", heading.language, "words")
-    lines = [] if recipient is None else [recipient.name, *recipient.lines][:_MOST_LINES]
+    lines = [] if recipient is None else _window(recipient, heading.language)
     shown: Mapping[str, Shown] = sheet_of(heading, kind) | {
         "kind": kind,
         "heading": title,
@@ -64,6 +66,16 @@ def set_letter(heading: Heading, kind: str, title: str, recipient: Recipient | N
     }
     refuse_identity_code(json.dumps([shown["heading"], lines, blocks], ensure_ascii=False))
     return typeset("letter", shown, heading.at)
+
+
+def _window(recipient: Recipient, language: str) -> list[str]:
+    """Give the lines of the address; a country's code becomes its name, and ours is left out."""
+    lines = [line for line in (recipient.name, *recipient.lines) if line.strip()]
+    if _COUNTRY.fullmatch(lines[-1]):
+        code = lines.pop()
+        names = part("labels", language, "values_of")["contact_details"]["country"]
+        lines += [] if code == _HOME else [str(names.get(code, code)).upper()]
+    return lines[:_MOST_LINES]
 
 
 def closing(heading: Heading, regards: str) -> list[str]:
