@@ -24,10 +24,21 @@ _MOST_KINDS = 64
 _FIRST_YEAR = 2000
 _SUBJECT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
-_ENTRY_FIELDS = frozenset(
-    {"v", "at", "role", "purpose", "legal_ground", "case", "subject", "kinds", "count", "outcome", "emergency"}
-)
-_STAFF_FIELDS = frozenset({"v", "salt", "actor", "actor_name"})
+_TEXT, _MAYBE_TEXT = (str,), (str, type(None))
+_ENTRY: Final[Mapping[str, tuple[type, ...]]] = {
+    "v": (int,),
+    "at": _TEXT,
+    "role": _TEXT,
+    "purpose": _TEXT,
+    "legal_ground": _TEXT,
+    "case": _MAYBE_TEXT,
+    "subject": _MAYBE_TEXT,
+    "kinds": (list,),
+    "count": (int,),
+    "outcome": _TEXT,
+    "emergency": _MAYBE_TEXT,
+}
+_STAFF: Final[Mapping[str, tuple[type, ...]]] = {"v": (int,), "salt": _TEXT, "actor": _TEXT, "actor_name": _TEXT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +143,8 @@ def open_access(sealed: SealedAccess, key: bytes, *, subject: str | None) -> Acc
     if columns_differ(sealed, leaf):
         raise _disagrees()
     time, owner = seconds(leaf.time), _owner(subject, leaf.case)
-    entry = _fields(unseal(key, _context("entry", time, owner), sealed.entry), _ENTRY_FIELDS)
-    staff = _fields(unseal(key, _context("staff", time, owner), sealed.staff), _STAFF_FIELDS)
+    entry = _fields(unseal(key, _context("entry", time, owner), sealed.entry), _ENTRY)
+    staff = _fields(unseal(key, _context("staff", time, owner), sealed.staff), _STAFF)
     access = _access(entry, staff)
     if (access.case, access.subject, seconds(access.at)) != (leaf.case, subject, time):
         raise _disagrees()
@@ -181,15 +192,22 @@ def _staff_fields(access: Access, salt: bytes) -> dict[str, Any]:
 
 
 def _access(entry: Mapping[str, Any], staff: Mapping[str, Any]) -> Access:
-    texts = {name: entry[name] for name in ("role", "legal_ground", "case", "subject", "count", "outcome", "emergency")}
-    return Access(
-        at=datetime.fromisoformat(entry["at"]),
-        actor=staff["actor"],
-        actor_name=staff["actor_name"],
-        purpose=Purpose(entry["purpose"]),
-        kinds=tuple(entry["kinds"]),
-        **texts,
-    )
+    names = ("role", "legal_ground", "case", "subject", "count", "outcome", "emergency")
+    try:
+        access = Access(
+            at=datetime.fromisoformat(entry["at"]),
+            actor=staff["actor"],
+            actor_name=staff["actor_name"],
+            purpose=Purpose(entry["purpose"]),
+            kinds=tuple(entry["kinds"]),
+            **{name: entry[name] for name in names},
+        )
+        check(access)
+    except (ValueError, TypeError, RefusedError):
+        raise _disagrees() from None
+    if _entry_fields(access, access.at) != entry:
+        raise _disagrees()
+    return access
 
 
 def _canonical(fields: Mapping[str, Any]) -> bytes:
@@ -197,13 +215,19 @@ def _canonical(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 
 
-def _fields(data: bytes, expected: frozenset[str]) -> dict[str, Any]:
-    fields = json.loads(data)
+def _fields(data: bytes, types: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
+    try:
+        fields = json.loads(data)
+        canonical = _canonical(fields) == data
+    except ValueError:
+        raise _disagrees() from None
+    if not isinstance(fields, dict):
+        raise _disagrees()
     if fields.get("v") != VERSION:
         raise UnknownFormatError("entry_version", "this release doesn't know the entry's version; use a newer one")
-    if fields.keys() != expected or _canonical(fields) != data:
+    if not canonical or fields.keys() != types.keys() or any(type(fields[name]) not in types[name] for name in types):
         raise _disagrees()
-    return dict(fields)
+    return fields
 
 
 def _micros(at: datetime) -> str:

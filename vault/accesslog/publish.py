@@ -71,6 +71,13 @@ def log_key(service: KeyService, origin: str) -> VerifierKey:
     return VerifierKey(origin, service.public(_SIGNER))
 
 
+def sign_checkpoint(checkpoint: Checkpoint, service: KeyService) -> bytes:
+    """Sign a tree head as the log of its origin; whoever calls has checked that it continues every earlier one."""
+    key, text = log_key(service, checkpoint.origin), render_checkpoint(checkpoint)
+    signature = Signature(key.name, key.identifier, service.sign(_SIGNER, text.encode()))
+    return render_note(Note(text, (signature,)))
+
+
 def publish(parts: LogParts, shelf: Shelf) -> Published:
     """Bring the published log up to the stored one and return its newest checkpoint.
 
@@ -160,10 +167,7 @@ def _check_passes(edge: RightEdge, stored: Published | None) -> None:
 
 
 def _sign(parts: LogParts, key: VerifierKey, live: RightEdge) -> Published:
-    checkpoint = Checkpoint(parts.origin, live.size, live.root())
-    text = render_checkpoint(checkpoint)
-    signature = Signature(key.name, key.identifier, parts.service.sign(_SIGNER, text.encode()))
-    note = render_note(Note(text, (signature,)))
+    note = sign_checkpoint(Checkpoint(parts.origin, live.size, live.root()), parts.service)
     signed = _opened(note, key)
     # committed and durable, with every leaf under it, before a stranger sees it
     with parts.database.connect() as connection:

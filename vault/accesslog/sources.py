@@ -58,11 +58,13 @@ class DirectorySource:
             descriptor = os.open(self._root / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             raise _missing() from None
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise _missing()
-            data = file.read(limit + 1)
-        return _within(data, limit)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return _within(file.read(limit + 1), limit)
+        finally:
+            os.close(descriptor)
 
     def history(self) -> Iterator[str]:
         """Yield the checkpoints' names; looks for names that may be there instead of listing what is."""
