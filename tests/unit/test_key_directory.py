@@ -127,14 +127,16 @@ def test_weak_passphrase_of_ones_own_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "keys.sealed").exists()
 
 
-def test_private_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_modes_hold_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
     try:
         init(tmp_path, ORIGIN)
     finally:
         os.umask(before)
 
     assert (tmp_path / "keys.sealed").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "case.pub").stat().st_mode & 0o777 == 0o644
 
 
 def test_unwritable_directory_is_a_wrong_use(tmp_path: Path) -> None:

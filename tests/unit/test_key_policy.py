@@ -103,6 +103,7 @@ def test_blind_index_has_a_slower_rate_of_its_own() -> None:
 def test_bucket_never_overflows() -> None:
     clock = Clock()
     limiter = Limiter({Use(OfficeName.DESK, "sign"): Rate(per_second=1, burst=2)}, clock)
+    limiter.take(OfficeName.DESK, "sign", "desk")
     clock.now = 1_000_000
 
     assert [limiter.take(OfficeName.DESK, "sign", "desk") for _ in range(3)] == [0, 0, 1]
