@@ -10,7 +10,8 @@ from vault.package.heading import Heading, Recipient
 from vault.package.letters import Enclosure, Refusal, answer_letter, paper_cover, refusal_letter
 from vault.package.logextract import render_log_extract
 from vault.package.openpgp_package import make_openpgp_package
-from vault.package.pdf_package import join_pdfs, make_pdf_package, page_count
+from vault.package.pdf_join import join_pdfs, page_count
+from vault.package.pdf_package import make_pdf_package
 from vault.settings import Settings
 from vault.steps.identify import Candidate
 from vault.steps.letters import heading_of, recipient_of

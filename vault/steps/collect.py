@@ -14,6 +14,7 @@ from vault.package.documents import Document, render_documents
 from vault.package.draft import digest
 from vault.package.letters import recipients_of
 from vault.steps.casefile import CASE_FILE, CaseFile, access, record
+from vault.steps.exceptions import shown
 from vault.steps.parts import Parts
 from vault.storage.cases import append, get_case, held
 from vault.storage.drafts import DraftRow, add_draft
@@ -26,7 +27,7 @@ def collect(parts: Parts, refs: Sequence[str]) -> list[str]:
     drafted = []
     for ref in refs:
         with held(parts.database, ref) as mine:
-            if mine and _collect_one(parts, ref):
+            if mine and shown(parts, ref, _collect_one):
                 drafted.append(ref)
     return drafted
 

@@ -7,6 +7,7 @@ from vault.domain.case import Case, Event, Stage
 from vault.domain.records import Author
 from vault.domain.roles import Purpose
 from vault.steps.casefile import CaseFile
+from vault.steps.exceptions import shown
 from vault.steps.notices import intend_notice, send_mail, send_notice, words_of
 from vault.steps.parts import Parts
 from vault.steps.receive import PARTICULARS
@@ -24,7 +25,7 @@ def deliver(parts: Parts, refs: Sequence[str]) -> list[str]:
     done = []
     for ref in refs:
         with held(parts.database, ref) as mine:
-            if mine and _deliver_one(parts, ref):
+            if mine and shown(parts, ref, _deliver_one):
                 done.append(ref)
     return done
 

@@ -26,6 +26,7 @@ from vault.intake.opened import ProofKind, SignedContent
 from vault.intake.openpgp import check_signature
 from vault.register.port import Register, current
 from vault.steps.casefile import CaseFile, access, record
+from vault.steps.exceptions import shown
 from vault.steps.letters import code_letter
 from vault.steps.outbox import PrintJob
 from vault.steps.parts import Parts
@@ -54,7 +55,7 @@ def identify(parts: Parts, refs: Sequence[str]) -> list[str]:
     moved = []
     for ref in refs:
         with held(parts.database, ref) as mine:
-            if mine and _identify_one(parts, ref):
+            if mine and shown(parts, ref, _identify_one):
                 moved.append(ref)
     return moved
 

@@ -17,7 +17,7 @@ from vault.steps.casefile import CaseFile
 from vault.steps.outbox import PrintJob
 from vault.steps.parts import Parts
 from vault.steps.queue import clock_of
-from vault.steps.receive import HELSINKI, PARTICULARS
+from vault.steps.receive import HELSINKI, PARTICULARS, notice_ref
 from vault.storage import outgoing
 from vault.storage.cases import append, events, get_case, held
 from vault.storage.database import Connection
@@ -34,8 +34,7 @@ def intend_notice(
     road = road_of(particulars)
     if road is None:
         return None
-    ref = "-".join(part for part in (case.ref, kind, mark) if part)
-    item = Outgoing(ref, case.ref, kind, road, outgoing.INTENDED, parts.now())
+    item = Outgoing(notice_ref(case.ref, kind, mark), case.ref, kind, road, outgoing.INTENDED, parts.now())
     outgoing.intend(connection, item)
     return item
 

@@ -9,6 +9,7 @@ at the door that the next run recognises by its source and removes.
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -71,7 +72,7 @@ class Taken:
 
 def source_mac(parts: Parts, source: str) -> bytes:
     """Recognise a place at the door without storing its name."""
-    return parts.service.mac("arrival", b"source\0" + source.encode())
+    return parts.service.mac("arrival", b"source\0" + sha256(source.encode()).digest())
 
 
 def already_taken(parts: Parts, source: str) -> Taken | None:
@@ -97,7 +98,7 @@ def take(parts: Parts, incoming: Incoming) -> Taken:
         name = original_key(arrival_ref)
         parts.objects.put(name, seal(keys[owner], object_context(name, owner), incoming.original))
     source = source_mac(parts, incoming.source)
-    digest = parts.service.mac("arrival", b"same\0" + incoming.same)
+    digest = parts.service.mac("arrival", b"same\0" + sha256(incoming.same).digest())
     try:
         with parts.database.connect() as connection:
             return _commit(
@@ -203,11 +204,18 @@ def _new_case(
     return merged, "duplicate"
 
 
+def notice_ref(case_ref: str, kind: str, mark: str = "") -> str:
+    """Name an outgoing item for good; its Message-ID is made from it."""
+    return "-".join(part for part in (case_ref, kind.replace("_", "-"), mark) if part)
+
+
 def _intend_notice(parts: Parts, connection: Connection, incoming: Incoming, case: Case) -> str | None:
     if incoming.notice is None:
         return None
     road = "mail" if incoming.particulars.get("reply_to") else "post"
-    item = Outgoing(f"{case.ref}-{incoming.notice}", case.ref, incoming.notice, road, outgoing.INTENDED, parts.now())
+    item = Outgoing(
+        notice_ref(case.ref, incoming.notice), case.ref, incoming.notice, road, outgoing.INTENDED, parts.now()
+    )
     if road == "post" and not incoming.particulars.get("address"):
         return None
     outgoing.intend(connection, item)

@@ -8,8 +8,10 @@ from typing import Any
 
 from vault.domain.case import Channel
 from vault.domain.request import AnswerBy, Request, RequestKind
+from vault.errors import RefusedError
 from vault.intake.scan import READ, Letter, ScanResult, read_scan
 from vault.steps.doors import is_sheet, sheets
+from vault.steps.exceptions import raise_exception
 from vault.steps.notices import send_with
 from vault.steps.parts import Parts
 from vault.steps.receive import Incoming, Taken, already_taken, take
@@ -153,4 +155,7 @@ def acknowledge(parts: Parts, taken: Taken, particulars: dict[str, Any]) -> None
         with parts.database.connect() as connection:
             item = get_outgoing(connection, taken.notice_ref)
         if mine and item is not None:
-            send_with(parts, item, particulars)
+            try:
+                send_with(parts, item, particulars)
+            except RefusedError as error:  # a strange address or name must not stop the batch
+                raise_exception(parts, taken.case.ref, error)

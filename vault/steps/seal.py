@@ -14,8 +14,9 @@ from vault.domain.case import Case, Event, Stage
 from vault.domain.codes import passphrase
 from vault.domain.request import AnswerBy, Request
 from vault.domain.roles import Purpose
-from vault.errors import TamperedError, VaultError
+from vault.errors import TamperedError
 from vault.steps.answer import assemble
+from vault.steps.exceptions import shown
 from vault.steps.identify import ANSWER_KEY, read_candidate
 from vault.steps.letters import passphrase_letter
 from vault.steps.outbox import PrintJob
@@ -44,30 +45,9 @@ def seal(parts: Parts, refs: Sequence[str]) -> list[str]:
     done = []
     for ref in refs:
         with held(parts.database, ref) as mine:
-            if not mine:
-                continue
-            try:
-                if _seal_one(parts, ref):
-                    done.append(ref)
-            except TamperedError as error:
-                raise_exception(parts, ref, error)
+            if mine and shown(parts, ref, _seal_one):
+                done.append(ref)
     return done
-
-
-def raise_exception(parts: Parts, ref: str, error: VaultError) -> None:
-    """Show on the board why a case stands still; the clock runs on."""
-    with parts.database.connect() as connection:
-        case = get_case(connection, ref)
-        if case.exception != error.code:
-            append(
-                connection,
-                case,
-                Event.EXCEPTION_RAISED,
-                actor=parts.actor,
-                at=parts.now(),
-                detail={"exception": error.code},
-                exception=error.code,
-            )
 
 
 def _seal_one(parts: Parts, ref: str) -> bool:
