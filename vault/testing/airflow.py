@@ -90,7 +90,7 @@ def start(plan: Plan, directory: Path) -> AirflowServer:
     :raises OutOfReachError: a part does not start or is not healthy within three minutes.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    server = _recall(directory) or AirflowServer(free_port(), directory)
+    server = _recall(directory) or AirflowServer(plan.port or free_port(), directory)
     env = environment(plan, directory, server.port, os.environ)
     if not (directory / "server.json").exists():
         set_up(directory / "passwords", demo_users=True, env=env)

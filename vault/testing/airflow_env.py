@@ -60,6 +60,7 @@ class Plan:
     :param env: variables for all of its processes, such as `DSR_CONFIG`.
     :param api_env: variables for the api-server alone, such as the key that signs the way to the desk.
     :param short_heartbeats: notice a killed task within some ten seconds; costs a little processor time.
+    :param port: where the api-server listens on 127.0.0.1; 0 chooses a free one.
     """
 
     database: DatabaseSettings
@@ -68,6 +69,7 @@ class Plan:
     env: Mapping[str, str] = field(default_factory=dict)
     api_env: Mapping[str, str] = field(default_factory=dict)
     short_heartbeats: bool = False
+    port: int = 0
 
 
 def environment(plan: Plan, home: Path, port: int, outer: Mapping[str, str]) -> dict[str, str]:

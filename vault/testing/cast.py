@@ -109,7 +109,7 @@ def requests(cast: Cast) -> dict[str, bytes]:
     mails["undecryptable"] = _for_somebody_else(cast)
     mails["unknown"] = plain_mail(_stranger(request_text("fi", "Tuntematon Kysyjä", _free_code(cast))))
     mails["duplicate"] = mails["bound_sv"]
-    mails["no_request"] = plain_mail(_stranger(small_talk("fi", "Utelias Asiakas")))
+    mails["no_request"] = plain_mail(_stranger(small_talk("fi", "Utelias Asiakas"), "Kysymys"))
     return mails
 
 
@@ -118,8 +118,8 @@ def _ask(cast: Cast, role: str) -> str:
     return request_text(patient.language, patient.name, patient.code, (RequestKind.INSPECTION, RequestKind.LOG))
 
 
-def _stranger(text: str) -> Letter:
-    return Letter("Somebody", f"{_UNKNOWN}@requester.example", ADDRESS, text)
+def _stranger(text: str, subject: str | None = None) -> Letter:
+    return Letter("Somebody", f"{_UNKNOWN}@requester.example", ADDRESS, text, subject=subject)
 
 
 def _smime(cast: Cast) -> bytes:

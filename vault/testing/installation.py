@@ -170,7 +170,6 @@ def _desk(home: Path, installation: Installation) -> dict[str, Any]:
         public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
         write_private(installation.assertion_key, pem)
         write_private(folder / "session", secrets.token_urlsafe(32))
-        write_private(folder / "airflow-desk", secrets.token_urlsafe(24))
         write_private(folder / "ports", json.dumps({"desk": free_port(), "airflow": free_port()}))
     ports = json.loads((folder / "ports").read_text(encoding="utf-8"))
     return {
@@ -181,7 +180,7 @@ def _desk(home: Path, installation: Installation) -> dict[str, Any]:
         "decision_public_key_file": str(KeyDirectory(home / "keys").public("desk")),
         "airflow_url": f"http://127.0.0.1:{ports['airflow']}",
         "airflow_user": "desk",
-        "airflow_password_file": str(folder / "airflow-desk"),
+        "airflow_password_file": str(home / "airflow" / "passwords" / "desk"),
     }
 
 
