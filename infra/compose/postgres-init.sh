@@ -1,0 +1,14 @@
+#!/bin/sh
+# Makes one database for the vault and one for Airflow; neither's owner may enter the other.
+set -eu
+make_database() { # NAME PASSWORD_FILE
+    password=$(cat "$2")
+    psql --quiet --no-password --username "$POSTGRES_USER" --dbname postgres \
+        --set ON_ERROR_STOP=1 --set name="$1" --set password="$password" <<'SQL'
+create role :"name" login password :'password';
+create database :"name" owner :"name";
+revoke all on database :"name" from public;
+SQL
+}
+make_database dsr_vault /run/secrets/database_vault_password
+make_database airflow /run/secrets/database_airflow_password
