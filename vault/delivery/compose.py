@@ -58,22 +58,20 @@ def package_mail(
     data: bytes,
     *,
     particulars: Mapping[str, Any],
-    words: Words | None = None,
+    words: Words,
 ) -> EmailMessage:
     """Compose the mail that carries a finished package: an OpenPGP message or an encrypted PDF, as an attachment.
 
     :param language: of the requester, for mail programs that read aloud.
     :param form: ``openpgp`` or ``pdf``.
-    :param words: what the mail says; without it, the case's reference and our name.
     :raises RefusedError: an unknown form, or no address to write to.
     """
     if form not in _FILES:
         raise RefusedError("package_form", "this form of package does not go by mail; print it", ref=case_ref)
     main, sub, ending = _FILES[form]
-    message = _reply(settings, f"{case_ref}-package", words.subject if words else case_ref, particulars)
+    message = _reply(settings, f"{case_ref}-package", words.subject, particulars)
     message["Content-Language"] = language
-    text = words.text if words else f"{case_ref}\n\n{settings.controller.name}\n"
-    message.set_content(text, cte="quoted-printable")
+    message.set_content(words.text, cte="quoted-printable")
     message.add_attachment(data, main, sub, filename=f"{case_ref}{ending}")
     return message
 

@@ -16,7 +16,7 @@ from vault.intake.sandbox import ChildLimits
 from vault.intake.tool import STATUS, ToolRun, run_tool
 
 _OPTIONS = (
-    *("--no-options", "--batch", "--no-tty", "--quiet", "--no-verbose", "--logger-file", "/dev/null"),
+    *("--no-options", "--batch", "--no-tty", "--no-verbose", "--logger-file", "/dev/null"),
     *("--disable-dirmngr", "--no-auto-key-retrieve", "--no-auto-key-locate", "--no-auto-check-trustdb"),
     *("--trust-model", "always", "--no-random-seed-file", "--display-charset", "utf-8", "--fixed-list-mode"),
     *("--status-fd", STATUS),

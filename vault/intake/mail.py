@@ -8,7 +8,6 @@ text, so it is forgotten when the encryption comes off. Whatever is broken, host
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from vault.errors import OutOfReachError, UnreadableError, VaultError, WrongUseError
 from vault.intake.contents import public_keys, read_contents
@@ -18,9 +17,7 @@ from vault.intake.mailheaders import read_headers
 from vault.intake.mime import MimeLimits, Part, bare_part, parse
 from vault.intake.opened import Encryption, MailHeaders, OpenedMail, Outcome, ProofKind, SenderProof, SignedContent
 from vault.intake.openpgp import OpenPgp
-from vault.intake.sandbox import ChildLimits
-from vault.intake.smime import Signed, Smime, load_key
-from vault.settings import Settings, read_secret
+from vault.intake.smime import Signed, Smime
 
 _MOST_LAYERS = 6
 _NOT_FOR_US = frozenset(
@@ -39,28 +36,6 @@ class MailTools:
     smime: Smime = field(default_factory=Smime)
     limits: MimeLimits = field(default_factory=MimeLimits)
     known_keys: tuple[bytes, ...] = ()
-
-    @classmethod
-    def of(cls, settings: Settings) -> "MailTools":
-        """Take the controller's keys from where the settings say.
-
-        :raises WrongUseError: a key, its passphrase or its home is missing or wrong.
-        """
-        limits, ours, smime = settings.limits, settings.openpgp, settings.smime
-        child = ChildLimits(memory=limits.child_bytes, seconds=limits.child_seconds, output=limits.message_bytes * 4)
-        key = load_key(
-            _read(smime.key_file) + b"\n" + _read(smime.certificate_file), read_secret(smime.passphrase_file)
-        )
-        return cls(
-            OpenPgp(ours.home, read_secret(ours.passphrase_file), child), Smime([key], child), MimeLimits.of(limits)
-        )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        raise WrongUseError("smime_missing", f"the S/MIME file {path.name} can't be read; correct its path") from None
 
 
 def open_mail(raw: bytes, tools: MailTools) -> OpenedMail:
