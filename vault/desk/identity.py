@@ -1,12 +1,11 @@
 """The registrar's pages: who is asking, on what evidence; each look at particulars is logged with her name."""
 
-from typing import TYPE_CHECKING
-
 from fastapi.responses import RedirectResponse, Response
 
 from vault.desk.board import reference_of
 from vault.desk.render import Page
-from vault.domain.case import Event
+from vault.desk.visit import Visit
+from vault.domain.case import BEFORE_IDENTITY, Event
 from vault.domain.request import Request
 from vault.domain.roles import Purpose, Role
 from vault.errors import OutOfReachError
@@ -16,9 +15,6 @@ from vault.steps.notices import send_notice
 from vault.steps.queue import board
 from vault.storage.outgoing import get_outgoing
 
-if TYPE_CHECKING:
-    from vault.desk.app import Visit
-
 CLOSINGS = {
     "no_request": Event.FOUND_NO_REQUEST,
     "called_off": Event.CALLED_OFF,
@@ -26,13 +22,13 @@ CLOSINGS = {
 }
 
 
-def show_list(visit: "Visit") -> Page:
+def show_list(visit: Visit) -> Page:
     """List the cases whose requester is not identified yet, most urgent first."""
-    rows = [row for row in board(visit.desk.parts, only_open=True) if row.case.stage in check.CHECKABLE]
+    rows = [row for row in board(visit.desk.parts, only_open=True) if row.case.stage in BEFORE_IDENTITY]
     return Page("identity_list.html", {"rows": rows})
 
 
-def show_case(visit: "Visit") -> Page:
+def show_case(visit: Visit) -> Page:
     """Show what a case says about its requester."""
     ref = reference_of(visit)
     case, particulars = check.open_particulars(visit.desk.parts, visit.session.staff, ref)
@@ -44,19 +40,19 @@ def show_case(visit: "Visit") -> Page:
             "request_": Request.from_json(particulars["request"]),
             "evidence_kinds": check.EVIDENCE_KINDS,
             "closings": list(CLOSINGS),
-            "checkable": case.stage in check.CHECKABLE and Role.REGISTRAR in visit.session.staff.roles,
+            "checkable": case.stage in BEFORE_IDENTITY and Role.REGISTRAR in visit.session.staff.roles,
         },
     )
 
 
-def prove(visit: "Visit") -> Response:
+def prove(visit: Visit) -> Response:
     """Record that identity is proved."""
     ref = reference_of(visit)
     check.prove_identity(visit.desk.parts, visit.session.staff, ref, visit.field("evidence"), visit.field("note"))
     return _done(visit, ref)
 
 
-def ask(visit: "Visit") -> Response:
+def ask(visit: Visit) -> Response:
     """Ask the requester; the clock pauses."""
     ref, desk = reference_of(visit), visit.desk
     _, notice = check.ask(desk.parts, visit.session.staff, ref, visit.field("question"))
@@ -70,7 +66,7 @@ def ask(visit: "Visit") -> Response:
     return _done(visit, ref)
 
 
-def correct(visit: "Visit") -> Response:
+def correct(visit: Visit) -> Response:
     """Enter what a machine could not read."""
     ref = reference_of(visit)
     given = {name: visit.field(name).strip() for name in sorted(check.CORRECTABLE)}
@@ -78,7 +74,7 @@ def correct(visit: "Visit") -> Response:
     return _done(visit, ref)
 
 
-def close(visit: "Visit") -> Response:
+def close(visit: Visit) -> Response:
     """Close a case that wants no answer."""
     ref = reference_of(visit)
     event = CLOSINGS.get(visit.field("closing"), Event.ARRIVED)
@@ -86,6 +82,6 @@ def close(visit: "Visit") -> Response:
     return _done(visit, ref)
 
 
-def _done(visit: "Visit", ref: str) -> Response:
+def _done(visit: Visit, ref: str) -> Response:
     visit.desk.airflow.decided("check_identity", ref, "dsr://cases")
     return RedirectResponse(f"/cases/{ref}", 303)

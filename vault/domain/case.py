@@ -91,7 +91,7 @@ STAYING = frozenset(
     }
 )
 
-_BEFORE_IDENTITY = (Stage.RECEIVED, Stage.CHECKING, Stage.ASKED)
+BEFORE_IDENTITY = (Stage.RECEIVED, Stage.CHECKING, Stage.ASKED)
 
 TRANSITIONS: dict[tuple[Stage, Event], Stage] = {
     (Stage.RECEIVED, Event.PARTICULARS_ENTERED): Stage.RECEIVED,
@@ -109,9 +109,9 @@ TRANSITIONS: dict[tuple[Stage, Event], Stage] = {
     (Stage.DECIDED, Event.PACKAGE_SEALED): Stage.SEALED,
     (Stage.SEALED, Event.DELIVERED): Stage.ANSWERED,
     (Stage.SEALED, Event.REFUSAL_DELIVERED): Stage.REFUSED,
-    **{(stage, Event.FOUND_NO_REQUEST): Stage.NOT_A_REQUEST for stage in _BEFORE_IDENTITY},
-    **{(stage, Event.FOUND_DUPLICATE): Stage.MERGED for stage in _BEFORE_IDENTITY},
-    **{(stage, Event.CALLED_OFF): Stage.WITHDRAWN for stage in (*_BEFORE_IDENTITY, Stage.IDENTIFIED, Stage.DRAFTED)},
+    **{(stage, Event.FOUND_NO_REQUEST): Stage.NOT_A_REQUEST for stage in BEFORE_IDENTITY},
+    **{(stage, Event.FOUND_DUPLICATE): Stage.MERGED for stage in BEFORE_IDENTITY},
+    **{(stage, Event.CALLED_OFF): Stage.WITHDRAWN for stage in (*BEFORE_IDENTITY, Stage.IDENTIFIED, Stage.DRAFTED)},
     **{(stage, event): stage for stage in Stage for event in STAYING},
 }
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from vault.domain.case import TERMINAL, Case, Event, Stage
+from vault.domain.case import TERMINAL, Case, Event
 from vault.domain.request import Request
 from vault.domain.roles import Purpose, Role
 from vault.errors import ConflictError, NotAllowedError, RefusedError
@@ -176,6 +176,3 @@ def _open_case(parts: Parts, ref: str, *, mine: bool) -> Case:
     if case.stage in TERMINAL:
         raise ConflictError("case_closed", "this case is closed", ref=ref)
     return case
-
-
-CHECKABLE = (Stage.RECEIVED, Stage.CHECKING, Stage.ASKED)

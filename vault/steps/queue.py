@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from vault.domain.case import REFERENCE, Case, CaseEvent, Event, Stage, pauses
+from vault.domain.case import BEFORE_IDENTITY, REFERENCE, Case, CaseEvent, Event, Stage, pauses
 from vault.domain.clock import ClockAnswer, case_clock
 from vault.errors import RefusedError
 from vault.steps.parts import Parts
@@ -51,12 +51,14 @@ def in_stage(parts: Parts, stage: Stage, limit: int) -> list[str]:
 def to_offer(parts: Parts, stage: Stage, limit: int) -> list[Offer]:
     """Return the most urgent cases that no human task of the last 12 hours points at.
 
-    For ``checking`` only those with an exception: the others wait for a code by post.
+    For ``checking`` these are the cases before an identity decision that have an exception:
+    the others wait for a machine, or for a code by post.
     """
     now = parts.now()
     today = now.astimezone(HELSINKI).date()
+    stages = BEFORE_IDENTITY if stage is Stage.CHECKING else (stage,)
     with parts.database.connect() as connection:
-        found = waiting(connection, stage, 10 * limit, with_exceptions=True)
+        found = [c for s in stages for c in waiting(connection, s, 10 * limit, with_exceptions=True)]
         events = events_of(connection, [case.ref for case in found])
     offers = []
     for case in found:
