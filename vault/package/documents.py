@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from vault.domain.records import Json, Record, RecordKind
-from vault.package.canonical import canonical, settled, sha256_hex
+from vault.package.canonical import canonical, settled
 from vault.package.entries import Entry, entries_of, shown_entry
 from vault.package.heading import Heading
 from vault.package.language import fill, local_day, part, sentence
@@ -63,11 +63,6 @@ class Document:
     def json(self) -> bytes:
         """Write the data as canonical JSON (RFC 8785)."""
         return canonical(self.data)
-
-    def sha256(self) -> str:
-        """Bind what the document is: SHA-256, in hex, over canonical JSON of id, title and both files' SHA-256."""
-        bound: dict[str, Json] = {"id": self.id, "title": self.title}
-        return sha256_hex(canonical(bound | {"data": sha256_hex(self.json()), "pdf": sha256_hex(self.pdf)}))
 
 
 def render_documents(

@@ -3,9 +3,8 @@
 No letter shows a personal identity code (Act 1050/2018 s. 29(4)): one that would is not made.
 """
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vault.errors import RefusedError
 from vault.package.blocks import Block
@@ -17,6 +16,7 @@ _IDENTITY_CODE = re.compile(r"(?<![0-9A-Za-z])[0-9]{6}[-+A-FU-Ya-fu-y][0-9]{3}[0
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _HOME = "FI"
 _MOST_LINES = 6  # of an address in the window
+_LONGEST_LINE = 44  # characters that fit into the window's width
 
 
 def sheet_of(heading: Heading, title: str) -> dict[str, Shown]:
@@ -64,18 +64,28 @@ def set_letter(heading: Heading, kind: str, title: str, recipient: Recipient | N
         "blocks": blocks,
         "closing": closing(heading, words["regards"]),
     }
-    refuse_identity_code(json.dumps([shown["heading"], lines, blocks], ensure_ascii=False))
+    refuse_identity_code("\n".join(_texts([title, lines, blocks])))
     return typeset("letter", shown, heading.at)
 
 
 def _window(recipient: Recipient, language: str) -> list[str]:
     """Give the lines of the address; a country's code becomes its name, and ours is left out."""
     lines = [line for line in (recipient.name, *recipient.lines) if line.strip()]
-    if _COUNTRY.fullmatch(lines[-1]):
+    if len(lines) > 1 and _COUNTRY.fullmatch(lines[-1]):
         code = lines.pop()
         names = part("labels", language, "values_of")["contact_details"]["country"]
         lines += [] if code == _HOME else [str(names.get(code, code)).upper()]
-    return lines[:_MOST_LINES]
+    return [line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…" for line in lines[:_MOST_LINES]]
+
+
+def _texts(value: Shown) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, Sequence):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def closing(heading: Heading, regards: str) -> list[str]:
