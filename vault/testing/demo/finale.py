@@ -1,0 +1,90 @@
+"""The demo's end: the table of cases, two opened packages, and the access log's verdict."""
+
+import email
+import email.policy
+import io
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+from vault.cli.cases import row_json
+from vault.errors import TamperedError
+from vault.steps.parts import Parts
+from vault.steps.queue import board
+from vault.storage.drafts import package_of
+from vault.testing.cast import Cast
+from vault.testing.demo.postoffice import PostOffice, first_page
+from vault.testing.installation import Installation
+
+_LINES = 8  # of a letter that are shown
+
+
+def table(parts: Parts) -> str:
+    """Show every case: channel, stage, due, safe due, package."""
+    lines = [f"{'case':16} {'channel':8} {'stage':14} {'due':11} {'safe due':11} {'package':9} exception"]
+    for row in board(parts):
+        shown = row_json(row)
+        with parts.database.connect() as connection:
+            package = package_of(connection, row.case.ref)
+        due = shown["due"] or ("paused" if row.case.open else "")
+        lines.append(
+            f"{shown['ref']:16} {shown['channel']:8} {shown['stage']:14} {due:11} {shown['safe_due']:11} "
+            f"{package.format if package else '':9} {shown['exception'] or ''}"
+        )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _attached(installation: Installation, ending: str) -> Iterator[tuple[str, str, bytes]]:
+    """Yield recipient, file name and bytes of the packages in sent mail."""
+    for raw in installation.sink().messages():
+        message = email.message_from_bytes(raw, policy=email.policy.default)
+        if isinstance(message, EmailMessage):
+            for part in message.iter_attachments():
+                name = part.get_filename() or ""
+                if name.endswith(ending):
+                    yield str(message["To"]), name, part.get_payload(decode=True)  # type: ignore[misc]  # bytes when decoded
+
+
+def opened_by_key(installation: Installation, cast: Cast) -> str:
+    """Open the first requester's package with her own key and the stock gpg; show the letter's first lines.
+
+    :raises TamperedError: it does not open.
+    """
+    for recipient, name, data in _attached(installation, ".zip.gpg"):
+        if recipient == "bound@requester.example":
+            archive = zipfile.ZipFile(io.BytesIO(cast.homes["bound"].gpg("--decrypt", data=data)))
+            names = archive.namelist()
+            letter = next(n for n in names if n.endswith("letter.pdf"))
+            return f"  {name}: {len(names)} files\n{_first_lines(first_page(archive.read(letter)))}"
+    raise TamperedError("demo_package", "no OpenPGP package was mailed to the first requester")
+
+
+def opened_by_passphrase(installation: Installation, post: PostOffice) -> str:
+    """Open an encrypted PDF with the passphrase that came by post; show the letter's first lines.
+
+    :raises TamperedError: it does not open.
+    """
+    for _, name, data in _attached(installation, ".pdf"):
+        ref = name.removesuffix(".pdf")
+        if ref in post.passphrases:
+            return f"  {name}\n{_first_lines(first_page(data, post.passphrases[ref]))}"
+    raise TamperedError("demo_package", "no encrypted PDF was mailed whose passphrase came by post")
+
+
+def _first_lines(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "\n".join(f"  | {line}" for line in lines[:_LINES])
+
+
+def log_verdict(installation: Installation) -> str:
+    """Run `dsr log verify` as anybody would.
+
+    :raises TamperedError: the log is not as it should be.
+    """
+    command = [sys.executable, "-c", "from vault.cli import main; main()", "log", "verify"]
+    done = subprocess.run(command, env=installation.environment(), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise TamperedError("demo_log", "the access log did not verify; run dsr log verify")
+    return "\n".join(f"  {line}" for line in done.stdout.splitlines())
