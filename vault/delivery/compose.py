@@ -20,6 +20,7 @@ from vault.settings import Settings
 OPENPGP, PDF = "openpgp", "pdf"
 _FILES = {OPENPGP: ("application", "octet-stream", ".zip.gpg"), PDF: ("application", "pdf", ".pdf")}
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
+_ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,253}")
 _MOST_REFERENCES = 20
 _ITEM = re.compile(r"[A-Za-z0-9.-]{1,120}")
 
@@ -92,7 +93,7 @@ def pgp_mime(message: EmailMessage, ciphertext: bytes) -> EmailMessage:
 
 def _reply(settings: Settings, item_ref: str, subject: str, particulars: Mapping[str, Any]) -> EmailMessage:
     recipient = particulars.get("reply_to")
-    if not isinstance(recipient, str) or not recipient:
+    if not isinstance(recipient, str) or not _ADDRESS.fullmatch(recipient):
         raise RefusedError("no_address", "the requester has no mail address on the case; answer on paper")
     if not _ITEM.fullmatch(item_ref):
         raise RefusedError("item_reference", "an outgoing item's reference has letters, digits, dots and hyphens only")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from imapclient import IMAPClient
-from imapclient.exceptions import IMAPClientError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from vault.errors import OutOfReachError, RefusedError, WrongUseError
 from vault.settings import MailboxSettings
@@ -119,6 +119,8 @@ class ImapMailbox:
         answer = found.get(uid)
         if answer is None or b"BODY[]" not in answer:
             return None  # somebody else removed it
+        if not answer[b"BODY[]"] and not self._ask(lambda client: _exists(client, uid)):
+            return None  # Dovecot gives an expunged message an empty body
         when = answer.get(b"INTERNALDATE") or datetime.now(UTC)
         source = f"imap|{self._settings.folder}|{self._validity}|{uid}"
         return Message(source, answer[b"BODY[]"] or b"", when.astimezone(UTC))
@@ -156,13 +158,28 @@ class ImapMailbox:
             client.login(settings.user, self._password)
             if not client.has_capability("UIDPLUS"):
                 raise WrongUseError("mailbox_uidplus", "the mail server lacks UIDPLUS (RFC 4315); use one that has it")
-            self._validity = int(client.select_folder(settings.folder)[b"UIDVALIDITY"])
+            self._validity = _select(client, settings.folder)
         return self._client
 
     def _drop(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             client.shutdown()
+
+
+def _select(client: Any, folder: str) -> int:
+    """Open the folder; return its UIDVALIDITY."""
+    try:
+        return int(client.select_folder(folder)[b"UIDVALIDITY"])
+    except IMAPClientAbortError:
+        raise
+    except IMAPClientError:
+        raise OutOfReachError("mailbox_folder_away", "the mailbox has no such folder; correct mailbox.folder") from None
+
+
+def _exists(client: Any, uid: int) -> bool:
+    client.noop()
+    return uid in client.search(["UID", str(uid)])
 
 
 class MaildirMailbox:

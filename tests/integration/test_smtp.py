@@ -1,0 +1,145 @@
+"""Sending: a real TLS server takes the mail; a scripted one shows each way in which it may not."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from email.policy import SMTP
+
+import pytest
+
+from vault.delivery.smtp import send
+from vault.errors import WrongUseError
+from vault.settings import SmtpSettings
+from vault.testing.ports import free_port
+from vault.testing.smtp_sink import SmtpSink, smtp_sink
+
+CLOSE = "close"
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[SmtpSink]:
+    with smtp_sink() as running:
+        yield running
+
+
+def message(text: str = "hei\n") -> EmailMessage:
+    made = EmailMessage(policy=SMTP)
+    made["From"], made["To"], made["Subject"] = "answers@clinic.example", "aino@example.fi", "DSR-2026-7K3QXM"
+    made.set_content(text)
+    return made
+
+
+def test_a_message_is_sent_over_tls_unchanged(sink: SmtpSink) -> None:
+    text = "hei\n.\n..\nloppu\n"
+
+    outcome = send(message(text), sink.settings())
+
+    raw = sink.messages()[-1]
+    assert outcome == "sent"
+    assert raw.startswith(b"Return-Path: <requests@clinic.example>\r\nDelivered-To: aino@example.fi\r\n")
+    assert raw.endswith(text.replace("\n", "\r\n").encode())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ca_file": None},  # nobody vouches for the server
+        {"security": "tls"},  # it speaks in the clear first
+        {"user": "somebody"},
+        {"port": 1},
+    ],
+)
+def test_a_server_that_does_not_let_us_in_gets_nothing(sink: SmtpSink, changes: dict[str, object]) -> None:
+    before = len(sink.messages())
+
+    assert send(message(), sink.settings().model_copy(update=changes)) == "later"
+    assert len(sink.messages()) == before
+
+
+def test_a_password_never_goes_over_an_open_line(sink: SmtpSink) -> None:
+    with pytest.raises(WrongUseError, match="smtp_open_line"):
+        send(message(), sink.settings().model_copy(update={"security": "none"}))
+
+
+def test_a_missing_secret_or_authority_is_our_own_fault(sink: SmtpSink) -> None:
+    for name, code in (("password_file", "secret_missing"), ("ca_file", "smtp_ca")):
+        with pytest.raises(WrongUseError, match=code):
+            send(message(), sink.settings().model_copy(update={name: sink.home / "absent"}))
+
+
+@contextmanager
+def scripted(answers: dict[str, str]) -> Iterator[tuple[SmtpSettings, list[str]]]:
+    """Run a server that says what a table tells it; CLOSE hangs up instead."""
+    heard: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_talk, args=(server, answers, heard), daemon=True)
+        thread.start()
+        port = server.getsockname()[1]
+        yield SmtpSettings(host="127.0.0.1", port=port, sender="answers@clinic.example", security="none"), heard
+        thread.join(10)
+
+
+def _talk(server: socket.socket, answers: dict[str, str], heard: list[str]) -> None:
+    line, _ = server.accept()
+    with line, line.makefile("rwb") as stream:
+
+        def say(verb: str, usual: str) -> bool:
+            answer = answers.get(verb, usual)
+            if answer != CLOSE:
+                stream.write(answer.encode() + b"\r\n")
+                stream.flush()
+            return answer != CLOSE
+
+        if not say("greeting", "220 hello"):
+            return
+        for raw in iter(stream.readline, b""):
+            verb = raw[:4].decode().strip().lower()
+            heard.append(verb)
+            if not say(verb, "354 go on" if verb == "data" else "250 ok"):
+                return
+            if verb == "data" and answers.get(verb, "354").startswith("354") and not _take(stream.readline, say):
+                return
+
+
+def _take(read: Callable[[], bytes], say: Callable[[str, str], bool]) -> bool:
+    while read() not in {b".\r\n", b""}:
+        pass
+    return say("end", "250 taken")
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome"),
+    [
+        ({}, "sent"),
+        ({"quit": CLOSE}, "sent"),
+        ({"quit": "421 bye"}, "sent"),
+        ({"rcpt": "251 will forward"}, "sent"),
+        ({"greeting": "554 no"}, "later"),
+        ({"greeting": CLOSE}, "later"),
+        ({"ehlo": CLOSE}, "later"),
+        ({"mail": "451 later"}, "later"),
+        ({"mail": "550 no"}, "refused"),
+        ({"mail": CLOSE}, "later"),
+        ({"rcpt": "450 greylisted"}, "later"),
+        ({"rcpt": "550 no such user"}, "refused"),
+        ({"rcpt": CLOSE}, "later"),
+        ({"data": "451 later"}, "later"),
+        ({"data": "554 no"}, "refused"),
+        ({"end": "451 later"}, "later"),
+        ({"end": "554 spam"}, "refused"),
+        ({"end": CLOSE}, "unclear"),
+    ],
+)
+def test_what_the_server_says_decides(answers: dict[str, str], outcome: str) -> None:
+    with scripted(answers) as (settings, heard):
+        assert send(message(), settings) == outcome
+    if outcome != "later" and "rcpt" not in answers and "mail" not in answers:
+        assert "data" in heard
+
+
+def test_nobody_listening_means_later() -> None:
+    settings = SmtpSettings(host="127.0.0.1", port=free_port(), sender="a@b.example", security="none")
+
+    assert send(message(), settings) == "later"
