@@ -20,8 +20,8 @@ from vault.settings import OpenPgpSettings, read_secret
 _TMPFS = Path("/dev/shm")  # noqa: S108 - a private directory is made below it
 _SECONDS = 300
 _OPTIONS = (
-    *("--no-options", "--batch", "--no-tty", "--quiet", "--no-auto-check-trustdb", "--trust-model", "always"),
-    *("--disable-dirmngr", "--no-auto-key-retrieve", "--no-auto-key-locate", "--fixed-list-mode"),
+    *("--no-options", "--batch", "--no-tty", "--quiet", "--no-auto-check-trustdb", "--fixed-list-mode"),
+    *("--disable-dirmngr", "--no-auto-key-retrieve", "--no-auto-key-locate"),
 )
 _STRONG = ("--personal-cipher-preferences", "AES256 AES192 AES", "--personal-digest-preferences", "SHA512 SHA256")
 _KEY_ID, _CAPABILITIES, _VALIDITY, _FINGERPRINT = 4, 11, 1, 9
@@ -61,7 +61,16 @@ def make_openpgp_package(
         empty = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsr-", dir=_memory_directory())))
         descriptor = stack.enter_context(_memory_file(recipient_key_armoured.encode()))
         usable = _subkeys(empty, recipient_key_armoured, expected_fingerprint)
-        arguments = ["-z0", *_STRONG, "--no-encrypt-to", "--recipient-file", f"/proc/self/fd/{descriptor}", "--encrypt"]
+        arguments = [
+            "-z0",
+            *_STRONG,
+            "--trust-model",
+            "always",
+            "--no-encrypt-to",
+            "--recipient-file",
+            f"/proc/self/fd/{descriptor}",
+            "--encrypt",
+        ]
         arguments += ["--armor"] if armour else []
         archive = make_archive(files)
         if signer is None:
