@@ -18,7 +18,7 @@ def digit(text: str) -> str:
     return str(total % 10)
 
 
-NAMES = st.lists(st.text(LETTERS, min_size=1, max_size=7), min_size=1, max_size=2)
+NAMES = st.lists(st.text(LETTERS, min_size=1, max_size=6), min_size=1, max_size=2)
 DATES = st.dates().map(lambda day: f"{day.year % 100:02d}{day.month:02d}{min(day.day, 28):02d}")
 CELLS = LETTERS + string.digits
 

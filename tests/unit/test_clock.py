@@ -1,5 +1,6 @@
 """What the worked table does not show: merging, refusals, flags, the words of an explanation."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -76,6 +77,24 @@ def test_a_pause_that_ends_before_it_starts_is_wrong_use() -> None:
         Pause(day(5), day(4))
 
 
+@pytest.mark.parametrize("make", [lambda: Pause(RECEIVED), lambda: Pause(day(5), RECEIVED)])
+def test_a_pause_is_made_of_days(make: Callable[[], Pause]) -> None:
+    with pytest.raises(WrongUseError, match="day_expected"):
+        make()
+
+
+def test_a_clock_is_looked_at_from_a_day() -> None:
+    with pytest.raises(WrongUseError, match="day_expected"):
+        compute("log_request", RECEIVED, [], RECEIVED)
+
+
+@pytest.mark.parametrize(
+    ("today", "words"), [(day(3), "1 days remain"), (day(4), "end at 09:00"), (day(5), "late by 1")]
+)
+def test_a_breach_ends_at_an_hour(today: date, words: str) -> None:
+    assert words in compute("art33_72h", RECEIVED, [], today).why[-1]
+
+
 @pytest.mark.parametrize("start", [date.min, date.max])
 def test_a_pause_outside_the_calendar_is_refused(start: date) -> None:
     with pytest.raises(RefusedError, match="calendar_out_of_range"):
@@ -148,6 +167,7 @@ def test_a_rolled_date_names_why_it_moved() -> None:
     [
         (datetime(2026, 9, 21, 0, 0, tzinfo=HELSINKI), False),  # Monday 00:00: Monday to Wednesday, whole
         (datetime(2026, 9, 22, 10, 0, tzinfo=HELSINKI), False),  # Wednesday and Thursday are whole
+        (datetime(2026, 9, 24, 0, 0, tzinfo=HELSINKI), False),  # Thursday is whole from its first second
         (datetime(2026, 9, 24, 10, 0, tzinfo=HELSINKI), True),  # only Friday is whole
         (datetime(2026, 9, 26, 10, 0, tzinfo=HELSINKI), True),  # only Monday is whole
         (datetime(2026, 12, 23, 0, 0, tzinfo=HELSINKI), True),  # only the 23rd
@@ -159,6 +179,34 @@ def test_the_72_hours_are_disputed_without_two_whole_working_days(start: datetim
     assert answer.disputed == (("R5",) if disputed else ())
     assert answer.due_at == start.astimezone(UTC) + timedelta(hours=72)
     assert answer.safe_due == answer.due
+
+
+def test_a_dispute_that_moves_the_safe_date_only_is_named_too() -> None:
+    received = datetime(2026, 11, 24, 9, 0, tzinfo=HELSINKI)
+
+    answer = compute("art12_first_month", received, [Pause(day(25, 11), day(2, 12))], TODAY)
+
+    assert (answer.due, answer.safe_due) == (day(31, 12), day(24, 12))
+    assert answer.disputed == ("EVE", "PAUSE")
+
+
+@pytest.mark.parametrize(
+    ("rule", "received", "pauses", "words"),
+    [
+        ("art12_first_month", RECEIVED, [], "the due date itself"),
+        ("art12_first_month", RECEIVED, [Pause(day(5), day(12))], "(no pause counts)"),
+        ("art12_first_month", datetime(2026, 11, 24, 9, tzinfo=HELSINKI), [], "(the Eves are working days)"),
+        ("art12_extended", datetime(2026, 1, 31, 9, tzinfo=HELSINKI), [], "(the two months are added to"),
+        ("log_request", datetime(2026, 9, 15, 9, tzinfo=HELSINKI), [], "(the last day does not move to"),
+        ("log_request", datetime(2026, 4, 19, 9, tzinfo=HELSINKI), [], "(no disputed reading is relied on)"),
+    ],
+)
+def test_the_safe_date_says_which_sides_it_takes(
+    rule: str, received: datetime, pauses: list[Pause], words: str
+) -> None:
+    (line,) = (line for line in compute(rule, received, pauses, TODAY).why if line.startswith("Safe date"))
+
+    assert words in line
 
 
 @pytest.mark.parametrize(("extended", "rule"), [(False, Rule.FIRST_MONTH), (True, Rule.EXTENDED)])

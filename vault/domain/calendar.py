@@ -105,7 +105,10 @@ def require(day: date) -> date:
     """Return ``day`` when the calendar knows it.
 
     :raises RefusedError: before 1994 or after 2150 (code ``calendar_out_of_range``).
+    :raises WrongUseError: a moment instead of a day, which no type checker tells apart (code ``day_expected``).
     """
+    if isinstance(day, datetime):
+        raise WrongUseError("day_expected", "hand over a Helsinki day, not a moment")
     _require_year(day.year)
     return day
 

@@ -54,11 +54,12 @@ def compute(rule: str, received: datetime, pauses: Iterable[Pause], today: date)
     :param received: when the request came in at an official channel (for a breach: when we knew), with UTC offset.
     :param pauses: questions to the requester, in any order; overlapping ones are merged.
     :param today: the Helsinki date from which the clock is looked at; moves no date, only the last line of ``why``.
-    :raises WrongUseError: unknown rule, a time without offset, a pause before receipt, a pause of a breach clock.
+    :raises WrongUseError: unknown rule, a time without offset, a moment for a day, a pause before receipt or of a
+        breach clock.
     :raises RefusedError: dates that the calendar does not know.
     """
-    known = _rule(rule)
-    day = local_day(received)
+    known, day = _rule(rule), local_day(received)
+    require(today)
     merged = merge(day, pauses)
     if known is not Rule.BREACH:
         return _dated(known, day, merged, today)
@@ -140,7 +141,7 @@ def _breach(received: datetime, today: date) -> ClockAnswer:
             clockwhy.source(Rule.BREACH),
             clockwhy.hours(start, due_at),
             *clockwhy.disputed(codes),
-            clockwhy.standing(today, due, due),
+            clockwhy.standing_hours(today, due_at),
         ),
     )
 

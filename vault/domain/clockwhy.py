@@ -31,11 +31,16 @@ _SOURCES = {
     Rule.BREACH: "72 elapsed hours from awareness, counted in UTC, weekends included "
     "(GDPR Art. 33(1); Reg. 1182/71 art. 3(4) does not move a period in hours)",
 }
-_ROLLING = "Act 150/1930 s. 5; Reg. 1182/71 art. 3(4)"
+_ROLLING = {
+    Rule.FIRST_MONTH: "Reg. 1182/71 art. 3(4); Act 150/1930 s. 5",
+    Rule.EXTENDED: "Reg. 1182/71 art. 3(4); Act 150/1930 s. 5",
+    Rule.LOG_REQUEST: "Act 150/1930 s. 5, for a private provider by analogy",
+}
+_PAUSING = "a recorded reasonable doubt, GDPR Art. 12(6), or a recital 63 question"
 _DISPUTES = {
     Dispute.EVE: "Christmas Eve and Midsummer Eve are no public holidays; only Act 150/1930 s. 5 moves a last day",
     Dispute.EXT: "two months on top of the first month can end on another day than three months as one period",
-    Dispute.PAUSE: "no provision says in words that a question to the requester suspends the period (GDPR Art. 12(6))",
+    Dispute.PAUSE: "neither GDPR Art. 12(6) nor recital 63 says in words that a question suspends the period",
     Dispute.LOGROLL: "a private provider's two months move to a working day only by analogy with Act 150/1930 s. 5",
     Dispute.R5: "Reg. 1182/71 art. 3(5) would stretch the 72 hours until they hold two working days; "
     "do not count on it, the date shown is the earlier",
@@ -64,14 +69,14 @@ def _paused(pause: Pause, nominal: date) -> str:
         return f"The question of {pause.start} is open: there is no due date until the answer comes."
     if not pause.days:
         return f"Asked and answered on {pause.start}: adds no day."
-    return f"Paused from {pause.start} to {pause.end}: adds {pause.days} whole days, to {nominal}."
+    return f"Paused from {pause.start} to {pause.end}: adds {pause.days} whole days, to {nominal} ({_PAUSING})."
 
 
-def _rolled(nominal: date, due: date) -> str:
+def _rolled(rule: Rule, nominal: date, due: date) -> str:
     if nominal == due:
         return f"{nominal} is a working day."
     names = ", ".join(rest_names(nominal))
-    return f"{nominal} is no working day ({names}): the period ends on the next one, {due} ({_ROLLING})."
+    return f"{nominal} is no working day ({names}): the period ends on the next one, {due} ({_ROLLING[rule]})."
 
 
 def steps(rule: Rule, received: date, pauses: Sequence[Pause]) -> Iterator[str]:
@@ -87,7 +92,7 @@ def steps(rule: Rule, received: date, pauses: Sequence[Pause]) -> Iterator[str]:
         if pause.days is None:
             return
     due = last_working(rule, nominal, PREVAILING)
-    yield _rolled(nominal, due)
+    yield _rolled(rule, nominal, due)
     yield f"The case is late only after {last_second(due).isoformat()}."
 
 
@@ -161,3 +166,11 @@ def standing(today: date, due: date | None, safe_due: date) -> str:
 def hours(received: datetime, due_at: datetime) -> str:
     """Say how the 72 hours run from ``received`` to ``due_at``, both Helsinki time."""
     return f"Aware at {received.isoformat()}; 72 elapsed hours later is {due_at.isoformat()}, in local time."
+
+
+def standing_hours(today: date, due_at: datetime) -> str:
+    """Say where ``today`` stands before the end of the 72 hours."""
+    due = due_at.date()
+    if today == due:
+        return f"Today, {today}, the 72 hours end at {due_at:%H:%M}."
+    return standing(today, due, due)
