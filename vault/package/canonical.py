@@ -2,7 +2,7 @@
 
 RFC 8785 knows no integer beyond 2**53 - 1, no lone surrogate and no infinity. A register may hold
 them all the same, and an answer must not fail on them: such a number is written as text, such a
-character as the replacement character.
+character as its escape, ``\\ud800``.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import rfc8785
 from vault.domain.records import Json
 
 _LARGEST = 2**53 - 1
+_EXPONENT_FROM = 1e21  # from here on ECMAScript writes 1e+21; below, a float looks like an integer
 
 
 def canonical(value: Mapping[str, Json]) -> bytes:
@@ -38,12 +39,15 @@ def _within(value: Json) -> Json:
         return settled(value)
     if isinstance(value, Sequence):
         return [_within(inner) for inner in value]
-    if isinstance(value, float) and not isfinite(value):
-        return str(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
-        return str(value)
-    return value
+    return str(value) if _beyond(value) else value
+
+
+def _beyond(value: Json) -> bool:
+    """Tell whether canonical JSON has no form for a number, or one that is read back as another number."""
+    if isinstance(value, float):
+        return not isfinite(value) or _LARGEST < abs(value) < _EXPONENT_FROM
+    return isinstance(value, int) and abs(value) > _LARGEST
 
 
 def _text(value: str) -> str:
-    return value.encode("utf-8", "replace").decode("utf-8") if not value.isascii() else value
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if not value.isascii() else value
