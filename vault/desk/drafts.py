@@ -1,4 +1,4 @@
-"""Drafts that are open on a clinician's page: in memory for at most five minutes, one logged look each, never on disk."""
+"""Drafts open on a clinician's page: in memory for at most five minutes, one logged look each, never on disk."""
 
 import io
 import threading

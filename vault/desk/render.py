@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -12,9 +13,12 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from vault.desk.sessions import Session
+from vault.steps.receive import HELSINKI
 
 LANGUAGES = ("fi", "sv", "en")
 LANGUAGE_COOKIE = "dsr_language"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_CLOCK = {"fi": "klo {0:%H.%M}", "sv": "kl. {0:%H.%M}", "en": "{0:%H:%M}"}
 
 
 @lru_cache(maxsize=len(LANGUAGES))
@@ -30,6 +34,30 @@ def language_of(request: Request) -> str:
         return chosen
     wanted = [part.split(";")[0].strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")]
     return next((language for language in wanted if language in LANGUAGES), LANGUAGES[0])
+
+
+def day(value: date, language: str) -> str:
+    """Write a date as the language does: ``5.4.2026``, ``5 Apr 2026``."""
+    if language == "en":
+        return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+    return f"{value.day}.{value.month}.{value.year}"
+
+
+def local(value: datetime) -> datetime:
+    """Return a moment as Helsinki's clocks show it."""
+    return value.astimezone(HELSINKI)
+
+
+def moment(value: datetime, language: str) -> str:
+    """Write a moment with Helsinki's date and time."""
+    here = local(value)
+    return f"{day(here, language)}, {_CLOCK[language].format(here)}".replace(", kl", " kl")
+
+
+def actor(value: str, words: Mapping[str, Any]) -> str:
+    """Write who acted: a machine by its office, a person by her number."""
+    kind, _, name = value.partition(":")
+    return f"{words['case']['staff']} {name}" if kind == "staff" else f"{words['case']['machine']}: {name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +81,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.filters.update(day=day, local=local, moment=moment, actor=actor)
 
     def page(self, request: Request, page: Page, session: Session | None, token: str = "") -> HTMLResponse:
         """Fill a template.
@@ -60,6 +89,7 @@ class Renderer:
         :param token: the session's form token.
         """
         language = language_of(request)
+        query = f"?{request.url.query}" if request.method == "GET" and request.url.query else ""
         values = {
             "t": texts(language),
             "lang": language,
@@ -67,8 +97,9 @@ class Renderer:
             "staff": session.staff if session else None,
             "roles": session.staff.roles if session else frozenset(),
             "token": token,
-            "here": request.url.path,
+            "here": request.url.path + query if request.method == "GET" else "/",
             "airflow_url": self._airflow_url,
+            "room": "",
             **page.values,
         }
         return HTMLResponse(self._environment.get_template(page.template).render(values), status_code=page.status)

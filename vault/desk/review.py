@@ -1,11 +1,13 @@
-"""The clinician's pages: the draft as the requester will see it, a ruling on each document, and a last look before signing."""
+"""The clinician's pages: the draft as the requester will see it, a ruling on each document, and a signature."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi.responses import RedirectResponse, Response
 
-from vault.desk.board import reference_of
+from vault.desk.board import reference_of, today_of
+from vault.desk.drafts import Held
 from vault.desk.render import Page
+from vault.desk.visit import Visit
 from vault.domain.case import Stage
 from vault.domain.grounds import GROUNDS
 from vault.errors import RefusedError
@@ -13,24 +15,20 @@ from vault.steps.queue import board
 from vault.steps.review import REFUSE, RELEASE, Ruling
 from vault.steps.review import decide as record_decision
 
-if TYPE_CHECKING:
-    from vault.desk.app import Visit
-    from vault.desk.drafts import Held
 
-
-def show_list(visit: "Visit") -> Page:
+def show_list(visit: Visit) -> Page:
     """List the drafts that wait for a decision, most urgent first."""
     rows = [row for row in board(visit.desk.parts, only_open=True) if row.case.stage is Stage.DRAFTED]
-    return Page("review_list.html", {"rows": rows})
+    return Page("review_list.html", {"rows": rows, "today": today_of(visit)})
 
 
-def show_draft(visit: "Visit") -> Page:
+def show_draft(visit: Visit) -> Page:
     """Show a draft; the look is logged with the reader's name."""
     ref = reference_of(visit)
     return _draft_page(visit.desk.drafts.open(visit.session, ref), {}, None)
 
 
-def _draft_page(held: "Held", rulings: dict[str, Ruling], fault: str | None) -> Page:
+def _draft_page(held: Held, rulings: dict[str, Ruling], fault: str | None) -> Page:
     documents = [
         {
             "id": item["id"],
@@ -38,6 +36,7 @@ def _draft_page(held: "Held", rulings: dict[str, Ruling], fault: str | None) -> 
             "pages": held.pages(item["id"]),
             "text": held.text(item["id"]),
             "ruling": rulings.get(item["id"]),
+            "fault": _fault_of(rulings[item["id"]]) if fault else None,
         }
         for item in held.draft.listing["documents"]
     ]
@@ -55,7 +54,7 @@ def _draft_page(held: "Held", rulings: dict[str, Ruling], fault: str | None) -> 
     )
 
 
-def pdf(visit: "Visit") -> Response:
+def pdf(visit: Visit) -> Response:
     """Give one document as it would be sent."""
     held = visit.desk.drafts.held(visit.session, reference_of(visit))
     data = held.pdfs.get(visit.path("document"))
@@ -64,7 +63,7 @@ def pdf(visit: "Visit") -> Response:
     return Response(data, media_type="application/pdf", headers={"Content-Disposition": "inline"})
 
 
-def image(visit: "Visit") -> Response:
+def image(visit: Visit) -> Response:
     """Give one page of a document as a picture."""
     page = visit.path("page")
     number = int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 0  # noqa: PLR2004 - digits
@@ -72,7 +71,7 @@ def image(visit: "Visit") -> Response:
     return Response(png, media_type="image/png")
 
 
-def decide(visit: "Visit") -> "Page | Response":
+def decide(visit: Visit) -> Page | Response:
     """Show what would be signed; sign it once it is confirmed."""
     ref = reference_of(visit)
     held = visit.desk.drafts.held(visit.session, ref)
@@ -89,7 +88,7 @@ def decide(visit: "Visit") -> "Page | Response":
     return RedirectResponse(f"/cases/{ref}", 303)
 
 
-def _rulings(visit: "Visit", held: "Held") -> dict[str, Ruling]:
+def _rulings(visit: Visit, held: Held) -> dict[str, Ruling]:
     rulings = {}
     for item in held.draft.listing["documents"]:
         name = item["id"]
@@ -100,19 +99,30 @@ def _rulings(visit: "Visit", held: "Held") -> dict[str, Ruling]:
 
 
 def _fault(rulings: dict[str, Ruling]) -> str | None:
-    if any(ruling.ruling not in (RELEASE, REFUSE) for ruling in rulings.values()):
+    return next((fault for fault in map(_fault_of, rulings.values()) if fault), None)
+
+
+def _fault_of(ruling: Ruling) -> str | None:
+    if ruling.ruling not in (RELEASE, REFUSE):
         return "ruling_missing"
-    if any(ruling.ruling == REFUSE and ruling.ground not in GROUNDS for ruling in rulings.values()):
-        return "ground_missing"
-    return None
+    return "ground_missing" if ruling.ruling == REFUSE and ruling.ground not in GROUNDS else None
 
 
-def _confirm_page(held: "Held", rulings: dict[str, Ruling], digest: str) -> Page:
+def _confirm_page(held: Held, rulings: dict[str, Ruling], digest: str) -> Page:
     lines: list[dict[str, Any]] = [
         {"id": item["id"], "title": item["title"], "ruling": rulings[item["id"]]}
         for item in held.draft.listing["documents"]
     ]
-    return Page("confirm.html", {"case": held.draft.case, "lines": lines, "digest": digest, "grounds": GROUNDS})
+    return Page(
+        "confirm.html",
+        {
+            "case": held.draft.case,
+            "released": [line for line in lines if line["ruling"].ruling == RELEASE],
+            "refused": [line for line in lines if line["ruling"].ruling == REFUSE],
+            "digest": digest,
+            "grounds": GROUNDS,
+        },
+    )
 
 
 def _bytes(value: str) -> bytes:

@@ -1,20 +1,18 @@
 """Every page of the desk and who may open it: this table is the whole of it, and a test walks it."""
 
 from vault.desk import board, identity, review
-from vault.desk.app import EVERYBODY, Route
+from vault.desk.visit import EVERYBODY, Route
 from vault.domain.roles import Role
 
 _REGISTRAR = frozenset({Role.REGISTRAR})
 _CLINICIAN = frozenset({Role.CLINICIAN})
-_LOOKS = frozenset({Role.REGISTRAR, Role.DPO})
-_CLEARS = frozenset({Role.REGISTRAR, Role.DPO, Role.CLINICIAN})
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/", EVERYBODY, board.show_board),
     Route("GET", "/cases/{ref}", EVERYBODY, board.show_case),
-    Route("POST", "/cases/{ref}/clear", _CLEARS, board.clear),
-    Route("GET", "/identity", _LOOKS, identity.show_list),
-    Route("GET", "/identity/{ref}", _LOOKS, identity.show_case),
+    Route("POST", "/cases/{ref}/clear", board.CLEARS, board.clear),
+    Route("GET", "/identity", board.LOOKS, identity.show_list),
+    Route("GET", "/identity/{ref}", board.LOOKS, identity.show_case),
     Route("POST", "/identity/{ref}/prove", _REGISTRAR, identity.prove),
     Route("POST", "/identity/{ref}/ask", _REGISTRAR, identity.ask),
     Route("POST", "/identity/{ref}/correct", _REGISTRAR, identity.correct),

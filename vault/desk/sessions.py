@@ -17,7 +17,7 @@ from vault.domain.roles import Role
 from vault.errors import NotAllowedError
 from vault.settings import DeskSettings, read_secret
 from vault.steps.parts import Parts, Staff
-from vault.storage.assertions import use_assertion
+from vault.storage.assertions import is_used, use_assertion
 
 COOKIE = "dsr_desk"
 AUDIENCE = "dsr-desk"
@@ -70,7 +70,7 @@ class Sessions:
             )
         except jwt.PyJWTError:
             raise _refused() from None
-        issued, until = (datetime.fromtimestamp(claims[name], UTC) for name in ("iat", "exp"))
+        issued, until = (datetime.fromtimestamp(int(claims[name]), UTC) for name in ("iat", "exp"))
         roles = _known_roles(claims.get("roles"))
         if until - issued > LONGEST_ASSERTION or not roles:
             raise _refused()
@@ -104,6 +104,22 @@ class Sessions:
             return None
         return Session(str(body["jti"]), staff, began, began) if staff.roles else None
 
+    def current(self, cookie: str | None) -> Session | None:
+        """Return the session of a cookie unless somebody left it.
+
+        :raises OutOfReachError: the database, which knows who left, does not answer.
+        """
+        session = self.read(cookie)
+        if session is None:
+            return None
+        with self._parts.database.connect() as connection:
+            return None if is_used(connection, _left(session)) else session
+
+    def end(self, session: Session) -> None:
+        """End a session for good; a copy of its cookie opens nothing any more."""
+        with self._parts.database.connect() as connection:
+            use_assertion(connection, _left(session), session.began + LONGEST_SESSION, self._parts.now())
+
     def renew(self, session: Session) -> str:
         """Write the cookie anew with this moment as the last page."""
         return self.seal(replace(session, seen=self._parts.now()))
@@ -119,6 +135,10 @@ class Sessions:
         """
         if not isinstance(token, str) or not hmac.compare_digest(token, self.form_token(session)):
             raise NotAllowedError("form_refused", "open the page again and send its own form")
+
+
+def _left(session: Session) -> str:
+    return f"left:{session.ref}"
 
 
 def _known_roles(value: object) -> frozenset[str]:

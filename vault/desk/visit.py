@@ -1,0 +1,64 @@
+"""What every page works with: the desk's parts, one visit of one member of staff, one way to one page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fastapi import Request, Response
+from starlette.datastructures import FormData
+
+from vault.desk.airflow import AirflowWord
+from vault.desk.drafts import OpenDrafts
+from vault.desk.render import Page, Renderer
+from vault.desk.sessions import Session, Sessions
+from vault.domain.roles import Role
+from vault.steps.parts import Parts
+
+EVERYBODY = frozenset(Role)
+
+
+class Desk:
+    """What every page works with."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Read the desk's secrets.
+
+        :raises WrongUseError: one is missing, empty or a default.
+        """
+        self.parts = parts
+        self.sessions = Sessions(parts)
+        self.renderer = Renderer(parts.settings.desk.airflow_url)
+        self.airflow = AirflowWord(parts.settings.desk)
+        self.drafts = OpenDrafts(parts)
+        self.secure = parts.settings.desk.url.startswith("https://")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of one member of staff."""
+
+    desk: Desk
+    request: Request
+    session: Session
+    form: FormData = field(repr=False)
+
+    def path(self, name: str) -> str:
+        """Return a part of the path."""
+        return str(self.request.path_params[name])
+
+    def field(self, name: str) -> str:
+        """Return a field of the form, or ''; line ends as one character."""
+        value = self.form.get(name)
+        return value.replace("\r\n", "\n") if isinstance(value, str) else ""
+
+
+Handler = Callable[[Visit], "Page | Response"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to one page."""
+
+    method: str
+    path: str
+    roles: frozenset[Role]
+    handler: Handler
