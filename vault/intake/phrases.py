@@ -147,6 +147,7 @@ CODE_LABELS = ("henkilötunnus", "henkilötunnukseni", "hetu", "personbeteckning
 EMAIL_LABELS = ("sähköposti", "sähköpostiosoite", "e-post", "e-postadress", "email", "e-mail", "e-mail address")
 ADDRESS_LABELS = ("osoite", "postiosoite", "adress", "postadress", "address", "postal address")
 
+PARTICLES = frozenset({"von", "af", "av", "de", "van", "der", "la", "le", "da", "bin", "al"})
 SAID_NAME = re.compile(r"\b(?:nimeni on|mitt namn är|jag heter|my name is)\s+([^,.;:\n]{3,80})", re.IGNORECASE)
 CLOSINGS = re.compile(
     r"(?:(?:ystävällisin |parhain |kunnioittavin |lämpimin )?terveisin|terv\.|kunnioittaen|kiittäen|kiitos"

@@ -21,12 +21,16 @@ _DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "------")
 _READ_AS = str.maketrans("OIL", "011")
 _REFERENCE = re.compile(r"\bDSR ?- ?([0-9]{4}) ?- ?([0-9A-Z]{6})\b", re.IGNORECASE)
 _CODE_LIKE = re.compile(r"(?<![\w+-])\d{6}[-+A-FYXWVUa-fyxwvu]\d{3}[0-9A-Za-z](?!\w)")
-_ONE_TIME = re.compile(r"(?<![\w-])[0-9A-Za-z]{5}[ \t]?-?[ \t]?[0-9A-Za-z]{5}(?![\w-])")
+_GROUP = "([0-9A-Za-z]{5})"
+_HYPHENED = re.compile(rf"(?<![\w-]){_GROUP}[ \t]?-[ \t]?{_GROUP}(?![\w-])")
+_JOINED = re.compile(rf"(?<![\w-]){_GROUP}{_GROUP}(?![\w-])")
+_SPACED = re.compile(rf"(?<![\w-])(?={_GROUP}[ \t]{_GROUP}(?![\w-]))")  # looks ahead: a word before may hide it
 _LABELLED = re.compile(r"^[ \t>*•-]*([^\W\d_][\w /-]{1,40}?)[ \t]*:[ \t]*(\S.*?)[ \t]*$")
 _NAME = re.compile(r"[^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,5}")
 _POSTAL = re.compile(r"\b\d{5}\b")
 _AUTHORISATION = re.compile(r"valtakirja|fullmakt|authori[sz]ation|power[ _-]of[ _-]attorney", re.IGNORECASE)
 _PLAIN, _HINT, _CLASH = 0.9, 0.6, 0.3  # confidence: the right is named; only hinted at; taken off for a contradiction
+_SEPARATOR = 3  # characters at most between the groups of a code
 _LONGEST_NAME, _FEWEST_NAMES, _MOST_NAMES = 80, 2, 4
 
 
@@ -47,8 +51,7 @@ def understand(
     :param today: for the check of personal identity codes; else the Helsinki date.
     """
     today = today or datetime.now(HELSINKI).date()
-    text = clean(text)[:_LONGEST].translate(_DASHES)
-    subject = clean(subject).translate(_DASHES)
+    text, subject = clean(text)[:_LONGEST], clean(subject)[:_LONGEST]
     own = _own_words(text)
     words = " ".join(f"{subject}. {own}".lower().split())
     kinds, confidence = _kinds(words)
@@ -64,8 +67,8 @@ def understand(
         address=_address(own),
         answer_by=_answer_by(words),
         text=own.strip(),
-        case_ref=_case_ref(f"{subject}\n{text}"),
-        one_time_code=_one_time_code(own),
+        case_ref=_case_ref(f"{subject}\n{text}".translate(_DASHES)),
+        one_time_code=_one_time_code(own.translate(_DASHES)),
     )
 
 
@@ -134,7 +137,17 @@ def _name(text: str) -> str | None:
     if given and family and (name := _as_name(f"{given} {family}")):
         return name
     said = phrases.SAID_NAME.search(text)
-    return (_as_name(said[1]) if said else None) or _signature(text)
+    return (_as_name(_capitalised(said[1])) if said else None) or _signature(text)
+
+
+def _capitalised(words: str) -> str:
+    """Return the leading words that begin with a capital, and the particles between them."""
+    taken: list[str] = []
+    for word in words.split():
+        if not word[:1].isupper() and word not in phrases.PARTICLES:
+            break
+        taken.append(word)
+    return " ".join(taken)
 
 
 def _as_name(value: str) -> str | None:
@@ -190,24 +203,34 @@ def _case_ref(text: str) -> str | None:
 
 
 def _one_time_code(text: str) -> str | None:
-    """Return the one code that the text brings back; telephone numbers and towns behind postal codes are none."""
+    """Return the one code that the text brings back; the way it is spelled most clearly goes first."""
     lines = _REFERENCE.sub(" ", _CODE_LIKE.sub(" ", text)).split("\n")
-    sure: dict[str, None] = {}
-    likely: dict[str, None] = {}
-    for number, line in enumerate(lines):
-        named = bool(phrases.CODE_WORDS.search(line) or (number and phrases.CODE_WORDS.search(lines[number - 1])))
-        for candidate in _ONE_TIME.findall(line[:1000]):
-            code = normalise_code(candidate)
-            hyphened = "-" in candidate and any(map(str.isdigit, candidate))
-            if code is None or not (hyphened or named or _is_tangled(candidate)):
-                continue
-            shown = named and (hyphened or candidate.isupper() or candidate.isdigit() or _is_tangled(candidate))
-            target = sure if shown or line.strip() == candidate else likely if _is_tangled(candidate) else {}
-            target[code] = None
-    found = list(sure or likely)
-    return found[0] if len(found) == 1 else None
+    for spelling in (_HYPHENED, _JOINED, _SPACED):
+        found: dict[str, None] = {}
+        for number, line in enumerate(lines):
+            named = bool(phrases.CODE_WORDS.search(line) or (number and phrases.CODE_WORDS.search(lines[number - 1])))
+            for first, second in spelling.findall(line[:1000]):
+                code = normalise_code(first + second)
+                alone = len(line.strip()) <= len(first + second) + _SEPARATOR
+                if code and _is_code(spelling, first, second, named=named, alone=alone):
+                    found[code] = None
+        if found:
+            return next(iter(found)) if len(found) == 1 else None
+    return None
 
 
-def _is_tangled(candidate: str) -> bool:
-    """Tell whether a group of five mixes digits and letters, as words, numbers and towns do not."""
-    return any(not group.isdigit() and not group.isalpha() for group in (candidate[:5], candidate[-5:]))
+def _is_code(spelling: re.Pattern[str], first: str, second: str, *, named: bool, alone: bool) -> bool:
+    """Tell a code from words, telephone numbers, and towns behind postal codes."""
+    both = first + second
+    tangled = _is_tangled(first), _is_tangled(second)
+    if spelling is _SPACED:
+        return all(tangled) or (alone and any(tangled))
+    shouted = both.isupper() or both.isdigit()
+    if spelling is _JOINED:
+        return any(tangled) or (named and shouted)
+    return any(map(str.isdigit, both)) or (named and shouted)
+
+
+def _is_tangled(group: str) -> bool:
+    """Tell whether a group mixes digits and letters."""
+    return not group.isdigit() and not group.isalpha()
