@@ -40,9 +40,9 @@ def run(*arguments: str) -> tuple[int, dict[str, Any]]:
 
 def agent_ends(home: PgpHome) -> bool:
     """Wait until no agent of this home is left."""
-    asks = ["gpg-connect-agent", "--homedir", str(home.path), "--no-autostart", "/bye"]
+    asks = ["gpg-connect-agent", "--homedir", str(home.path), "--no-autostart", "GETINFO pid", "/bye"]
     for _ in range(50):
-        if subprocess.run(asks, capture_output=True, check=False).returncode != 0:
+        if b"OK" not in subprocess.run(asks, capture_output=True, check=False).stdout:
             return True
         time.sleep(0.1)
     return False

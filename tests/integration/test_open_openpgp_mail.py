@@ -459,6 +459,21 @@ def test_a_home_on_a_long_path_works(world: World, tmp_path: Path) -> None:
     assert opened.outcome is Outcome.OPENED
 
 
+def test_the_agent_does_not_live_under_one_mail_s_limits(world: World, tmp_path: Path) -> None:
+    home = tmp_path / "copy"
+    shutil.copytree(world.clinic_home, home, ignore=shutil.ignore_patterns("S.*"))
+    openpgp = OpenPgp(home, (home / "passphrase").read_text())
+
+    open_mail(mails.pgp_mime_mail(LETTER, world.aino, world.key), MailTools(openpgp))
+    asks = ["gpg-connect-agent", "--homedir", str(home), "--no-autostart", "GETINFO pid", "/bye"]
+    process = Path("/proc", subprocess.run(asks, capture_output=True, text=True, check=True).stdout.split()[1])
+    limits, network = (process / "limits").read_text(), (process / "ns" / "net").readlink()
+    openpgp.close()
+
+    assert "unlimited" in next(line for line in limits.splitlines() if line.startswith("Max cpu time"))
+    assert network == Path("/proc/self/ns/net").readlink()
+
+
 def test_keys_are_told_apart() -> None:
     assert fingerprint_of("no key") is None
     assert fingerprint_of(b"") is None

@@ -92,8 +92,8 @@ class OpenPgp:
         """Start the agent before gpg would: it lives on, so it must not inherit one mail's limits."""
         if time.monotonic() - self._agent_seen < _AGENT_SECONDS:
             return
-        asks = ["gpg-connect-agent", "--homedir", str(home), "--no-autostart", "/bye"]
-        running = subprocess.run(asks, capture_output=True, check=False).returncode == 0
+        asks = ["gpg-connect-agent", "--homedir", str(home), "--no-autostart", "GETINFO pid", "/bye"]
+        running = b"OK" in subprocess.run(asks, capture_output=True, check=False).stdout  # it exits with 0 either way
         launch = ["gpgconf", "--homedir", str(home), "--launch", "gpg-agent"]
         if not running and subprocess.run(launch, capture_output=True, check=False, cwd="/").returncode != 0:
             raise OutOfReachError(
