@@ -1,7 +1,7 @@
 """A stand-in for an object store where Ceph is not installed: moto's server, with its access rules switched on.
 
 It keeps fewer promises: objects live in memory, compliance retention can be shortened and
-presigned links do not expire. `dsr doctor` calls it unfit, and the demo says that it is a stand-in.
+presigned links do not open. `dsr doctor` calls it unfit, and the demo says that it is a stand-in.
 """
 
 import contextlib

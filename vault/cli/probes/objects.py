@@ -71,7 +71,7 @@ class _Store:
         place = {"Bucket": self.settings.bucket, "Key": self.key}
         link = self.client.generate_presigned_url("get_object", Params=place, ExpiresIn=_LINK_SECONDS)
         if _get(link) != httpx.codes.OK:
-            raise UnfitError("a fresh link does not open; check the clocks of this machine and of the object store")
+            raise UnfitError("a fresh link does not open; this store has no such links, or its clock is wrong")
         time.sleep(_LINK_SECONDS + 1.5)
         answer = _get(link)
         self.client.delete_object(**place)

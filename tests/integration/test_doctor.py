@@ -1,0 +1,309 @@
+"""`dsr doctor` calls real servers fit, and names what a stand-in, a lax server or a lax file breaks."""
+
+import json
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from vault.cli import main
+from vault.cli.doctor import PROBES, examine
+from vault.cli.probes import keys as keys_probe
+from vault.cli.probes.finding import Finding
+from vault.cli.probes.secretfiles import secret_files
+from vault.crypto.local import LocalKeyService
+from vault.settings import DatabaseSettings, MailboxSettings, ObjectSettings, Settings, SmtpSettings, load
+from vault.storage.objects import Objects
+from vault.testing import dovecot, moto_server, places, postgres, smtp_sink
+from vault.testing.installation import Installation, installed
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    with installed() as found:
+        yield found
+
+
+@pytest.fixture
+def settings(installation: Installation) -> Settings:
+    return installation.settings()
+
+
+def unfit(findings: list[Finding]) -> dict[str, str]:
+    return {finding.check: finding.why for finding in findings if not finding.fit}
+
+
+def with_database(settings: Settings, database: DatabaseSettings) -> Settings:
+    return settings.model_copy(update={"database": database})
+
+
+def with_objects(settings: Settings, objects: ObjectSettings) -> Settings:
+    return settings.model_copy(update={"objects": objects})
+
+
+def with_mailbox(settings: Settings, mailbox: MailboxSettings) -> Settings:
+    return settings.model_copy(update={"mailbox": mailbox})
+
+
+def with_smtp(settings: Settings, smtp: SmtpSettings) -> Settings:
+    return settings.model_copy(update={"smtp": smtp})
+
+
+def test_an_installation_with_real_servers_is_fit_but_for_the_disk_that_tests_do_not_wait_for(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSR_CONFIG", str(installation.config))
+
+    done = CliRunner().invoke(main, ["doctor", "--json"])
+
+    answer = json.loads(done.output)
+    assert answer["ok"] is False
+    assert done.exit_code == 1
+    assert {part["part"] for part in answer["parts"]} == set(PROBES)
+    assert all(set(part) == {"part", "check", "fit", "why"} for part in answer["parts"])
+    assert [part["check"] for part in answer["parts"] if not part["fit"]] == [
+        "keeps what was committed through a crash"
+    ]
+
+
+def test_a_fit_part_alone_ends_well_and_in_plain_words(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSR_CONFIG", str(installation.config))
+
+    done = CliRunner().invoke(main, ["doctor", "--part", "keys", "--part", "scans"])
+
+    assert done.exit_code == 0
+    assert "refuses a wrong context: refused" in done.output
+    assert done.output.endswith("all fit\n")
+
+
+def test_missing_settings_are_wrong_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DSR_CONFIG", str(tmp_path / "missing.toml"))
+
+    assert CliRunner().invoke(main, ["doctor", "--json"]).exit_code == 2
+
+
+def test_no_finding_shows_a_secret(settings: Settings) -> None:
+    secrets = {file.read_text().strip() for _, file in secret_files(settings) if file.exists()}
+
+    shown = json.dumps([finding.to_json() for finding in examine(settings, ("secrets", "database", "keys"))])
+
+    assert len(secrets) > 10
+    assert not any(secret in shown for secret in secrets)
+
+
+# --- database
+
+
+def test_a_durable_database_is_fit(settings: Settings) -> None:
+    with postgres.postgres(durable=True) as server:
+        assert unfit(examine(with_database(settings, server.create_database("vault")), ("database",))) == {}
+
+
+def test_a_database_that_trusts_everybody_is_unfit_even_where_the_account_knows_the_password(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with postgres.postgres(durable=True) as server:
+        database = server.create_database("vault")
+        monkeypatch.setenv("PGPASSWORD", database.password_file.read_text())
+        assert unfit(examine(with_database(settings, database), ("database",))) == {}
+        hba = places.base_of(server.home, None) / "data" / "pg_hba.conf"
+        hba.write_text("local all all trust\n")
+        with psycopg.connect(server.dsn(server.admin)) as connection:
+            connection.execute("select pg_reload_conf()")
+
+        found = unfit(examine(with_database(settings, database), ("database",)))
+
+    assert list(found) == ["refuses a connection without a password", "refuses a wrong password"]
+
+
+def test_a_database_on_an_open_line_that_keeps_md5_is_unfit(settings: Settings) -> None:
+    with postgres.postgres(durable=True, tcp=True) as server:
+        database = server.create_database("vault").model_copy(update={"host": "127.0.0.1"})
+        with psycopg.connect(server.dsn(server.admin), autocommit=True) as connection:
+            connection.execute("alter database vault set password_encryption to md5")
+            connection.execute("alter database vault set synchronous_commit to off")
+
+        found = unfit(examine(with_database(settings, database), ("database",)))
+
+    assert list(found) == [
+        "is spoken to over TLS or a local socket",
+        "keeps passwords as SCRAM",
+        "keeps what was committed through a crash",
+    ]
+    assert "turn on synchronous_commit" in found["keeps what was committed through a crash"]
+
+
+# --- object store
+
+
+def test_moto_is_unfit_and_it_is_said_why(settings: Settings) -> None:
+    with moto_server.moto_server() as server:
+        objects = server.settings()
+        Objects(objects).prepare()
+        found = unfit(examine(with_objects(settings, objects), ("objects",)))
+
+    assert found["presigned links expire"].startswith("a fresh link does not open")
+    assert found["Object Lock refuses shortening"].startswith("compliance retention was shortened")
+    assert "refuses a wrong secret" not in found
+
+
+def test_a_log_bucket_without_a_lock_is_unfit(settings: Settings) -> None:
+    objects = settings.objects.model_copy(update={"log_bucket": settings.objects.bucket})
+
+    found = unfit(examine(with_objects(settings, objects), ("objects",)))
+
+    assert "the log's bucket is under Object Lock" in found
+    assert "Object Lock refuses deletion" in found
+
+
+def test_the_object_stores_probe_tidies_up(settings: Settings, installation: Installation) -> None:
+    examine(settings, ("objects",))
+
+    with installation.office("operator") as parts:
+        assert [key for key in parts.objects.list() if key.startswith("doctor/")] == []
+        assert [key for key in parts.objects.list_locked() if key.startswith("doctor/")] == []
+
+
+# --- key service
+
+
+class Lax(LocalKeyService):
+    """A key service that refuses nothing."""
+
+    __slots__ = ()
+
+    def unwrap(self, kind: str, ref: str, wrapped: bytes) -> bytes:
+        return bytes(32) if ref.endswith("1") else super().unwrap(kind, ref, wrapped)
+
+    def wrap(self, kind: str, ref: str, key: bytes) -> bytes:
+        return bytes(40) if kind == "record" else super().wrap(kind, ref, key)
+
+    def status(self) -> Any:
+        return LocalKeyService(self._socket, Lax.good).status()
+
+    good = ""
+
+
+def test_a_key_service_that_refuses_nothing_is_unfit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lax, "good", settings.keys.token_files["operator"].read_text().strip())
+    monkeypatch.setattr(keys_probe, "LocalKeyService", Lax)
+
+    assert list(unfit(examine(settings, ("keys",)))) == [
+        "refuses a stranger's token",
+        "refuses a wrong context",
+        "refuses a verb that is not the office's",
+    ]
+
+
+def test_without_a_readable_token_the_keys_can_not_be_judged(settings: Settings, tmp_path: Path) -> None:
+    keys = settings.keys.model_copy(update={"token_files": {"operator": tmp_path / "none"}})
+
+    found = unfit(examine(settings.model_copy(update={"keys": keys}), ("keys",)))
+
+    assert list(found) == ["answers an office"]
+
+
+# --- doors
+
+
+def test_a_mailbox_with_another_authority_or_password_is_out_of_reach(settings: Settings) -> None:
+    with dovecot.dovecot() as server:
+        other = server.settings(settings.mailbox.address)
+        assert unfit(examine(with_mailbox(settings, other), ("mailbox",))) == {}
+
+        for broken in ({"ca_file": settings.mailbox.ca_file}, {"password_file": settings.mailbox.password_file}):
+            found = unfit(examine(with_mailbox(settings, other.model_copy(update=broken)), ("mailbox",)))
+            assert list(found) == ["answers over TLS with the password"]
+
+
+@pytest.mark.parametrize(("mode", "fit"), [(0o700, True), (0o750, True), (0o755, False), (0o701, False)])
+def test_folders_are_private(settings: Settings, tmp_path: Path, mode: int, *, fit: bool) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    folder.chmod(mode)
+    mailbox = MailboxSettings(kind="maildir", path=folder, address=settings.mailbox.address)
+    scans = settings.scans.model_copy(update={"folder": folder})
+
+    findings = examine(settings.model_copy(update={"mailbox": mailbox, "scans": scans}), ("mailbox", "scans"))
+
+    assert [finding.fit for finding in findings] == [fit, fit]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"security": "none"}, "open line"),
+        ({"ca_file": None}, "vouches"),
+        ({"user": "somebody"}, "refuses user or password"),
+        ({"port": 1}, "does not answer"),
+        ({"security": "tls"}, "vouches"),
+    ],
+)
+def test_a_mail_server_that_can_not_be_trusted_is_unfit(settings: Settings, change: dict[str, Any], words: str) -> None:
+    with smtp_sink.smtp_sink() as sink:
+        smtp = sink.settings()
+        assert unfit(examine(with_smtp(settings, smtp), ("smtp",))) == {}
+
+        found = unfit(examine(with_smtp(settings, smtp.model_copy(update=change)), ("smtp",)))
+
+    assert words in found["answers over TLS and lets us sign in"]
+
+
+# --- secret files
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda file: file.chmod(0o604), "chmod o-rwx"),
+        (lambda file: file.write_text(""), "is empty"),
+        (lambda file: file.write_text("changeme"), "well-known default"),
+        (lambda file: file.write_text("short"), "fewer than"),
+    ],
+)
+@pytest.mark.parametrize("name", ["database.password_file", "keys.token_files.intake", "desk.session_secret_file"])
+def test_a_spoilt_secret_is_named_by_its_setting(
+    installation: Installation, tmp_path: Path, name: str, spoil: Callable[[Path], object], words: str
+) -> None:
+    text = installation.config.read_text()
+    file = dict(secret_files(installation.settings()))[name]
+    copy = Path(shutil.copy2(file, tmp_path / "secret"))
+    spoil(copy)
+    (tmp_path / "dsr.toml").write_text(text.replace(f'"{file}"', f'"{copy}"'))
+
+    found = unfit(examine(load(tmp_path / "dsr.toml"), ("secrets",)))
+
+    assert list(found) == [f"{name} is private"]
+    assert words in found[f"{name} is private"]
+
+
+def test_a_part_that_is_away_is_unfit_and_the_others_are_still_tried(settings: Settings, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    away = settings.model_copy(
+        update={
+            "database": settings.database.model_copy(update={"port": port}),
+            "objects": settings.objects.model_copy(update={"endpoint": f"http://127.0.0.1:{port}"}),
+            "keys": settings.keys.model_copy(update={"socket": tmp_path / "none"}),
+            "mailbox": settings.mailbox.model_copy(update={"port": port}),
+            "smtp": settings.smtp.model_copy(update={"port": port}),
+        }
+    )
+
+    findings = examine(away, ("database", "objects", "keys", "mailbox", "smtp"))
+
+    assert [(finding.part, finding.fit) for finding in findings] == [
+        ("database", False),
+        ("objects", False),
+        ("keys", False),
+        ("mailbox", False),
+        ("smtp", False),
+    ]
