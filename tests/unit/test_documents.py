@@ -13,7 +13,7 @@ import pytest
 from vault.domain.records import Json, Record, RecordKind
 from vault.errors import RefusedError
 from vault.package.documents import GROUPS, Document, render_documents
-from vault.testing.answers import CASE, CONTROLLER, MADE, WRITTEN, make_record, one_of_each, shows, text_of
+from vault.testing.answers import CASE, CONTROLLER, MADE, WRITTEN, heading, make_record, one_of_each, shows, text_of
 
 _ALONE = """
 from hashlib import sha256
@@ -181,7 +181,14 @@ def test_what_only_looks_like_a_time_is_shown_as_it_stands(value: str) -> None:
     assert shows(render(make_record("visit", {"starts_at": value}))[0].pdf, value)
 
 
+def test_the_data_list_records_by_reference() -> None:
+    document = render(*(make_record("visit", {}, ref=ref, at=later(at)) for at, ref in enumerate(("C", "A", "B"))))[0]
+    assert [entry["ref"] for entry in records_in(document)] == ["A", "B", "C"]
+
+
 def test_an_unknown_language_is_refused() -> None:
+    with pytest.raises(RefusedError, match="language_unknown"):
+        heading("de")
     with pytest.raises(RefusedError, match="language_unknown"):
         render(make_record("visit", {}), language="de")
 

@@ -64,6 +64,20 @@ def test_the_answer_tells_all_of_article_15(language: str) -> None:
     assert shows(pdf, "visits.pdf", "visits.json", "invoices.pdf", "Laskut")
 
 
+def test_the_list_names_the_decision_and_the_log_too() -> None:
+    pdf = answer("fi", refused=True, log=True)
+    assert shows(pdf, "Päätös", "01-decision.pdf", "Lokiote", "log.pdf", "log.json")
+    assert not shows(answer(), "01-decision.pdf")
+    assert not shows(answer(), "log.pdf")
+
+
+def test_on_paper_the_list_names_no_files() -> None:
+    pdf = answer_letter(heading(), RECIPIENT, [Enclosure("Käynnit")], received=RECEIVED, log=True)
+    assert shows(pdf, "Käynnit", "Lokiote")
+    assert not shows(pdf, ".pdf")
+    assert not shows(pdf, "Tiedosto")
+
+
 def test_without_a_disclosure_the_answer_says_that_there_was_none() -> None:
     assert shows(answer(disclosed_to=[]), "ei ole luovutettu muille")
 

@@ -150,6 +150,17 @@ def test_a_package_for_two_is_caught_before_it_leaves(
         make_openpgp_package(FILES, requester.public_key(), requester.fingerprint, None)
 
 
+@pytest.mark.parametrize("receivers", [[], ["OURS", "OURS"], ["OURS", "THEIRS"], ["THEIRS"], ["0000000000000000"]])
+def test_what_gpg_made_is_looked_at_again(
+    receivers: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = openpgp_package._Run(0, b"package", (("END_ENCRYPTION",),))
+    listed = openpgp_package._Run(0, b"", tuple(("ENC_TO", receiver, "18", "0") for receiver in receivers))
+    monkeypatch.setattr(openpgp_package, "_gpg", lambda *_: listed)
+    with pytest.raises(TamperedError, match="recipient_not_alone"):
+        openpgp_package._prove(tmp_path, made, frozenset({"OURS"}), None)
+
+
 def test_a_wrong_passphrase_or_fingerprint_of_ours_stops_the_package(
     requester: PgpHome, controller: OpenPgpSettings, tmp_path: Path
 ) -> None:
@@ -189,4 +200,6 @@ def test_the_archive_is_the_same_for_the_same_files_and_stored_as_it_is() -> Non
     once = make_archive(FILES)
     assert once == make_archive(dict(FILES))
     assert FILES["visits.json"] in once
+    with zipfile.ZipFile(io.BytesIO(once)) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert make_archive({**FILES, "a.json": b""}) != once

@@ -2,7 +2,7 @@
 
 RFC 8785 knows no integer beyond 2**53 - 1, no lone surrogate and no infinity. A register may hold
 them all the same, and an answer must not fail on them: such a number is written as text, such a
-character as its escape, ``\\ud800``.
+character as its escape.
 """
 
 import hashlib

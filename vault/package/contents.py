@@ -14,6 +14,7 @@ from vault.package.manifest import MANIFEST, SIGNATURE, make_manifest, sign_mani
 
 LETTER = "00-letter.pdf"
 REFUSAL = "01-decision.pdf"
+LOG_PDF, LOG_DATA = "log.pdf", "log.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ _MONTHS = (
 )
 _CLOCK = {"fi": "klo", "sv": "kl."}
 _CENTS = 100
+_NO_BREAK = "\u00a0"
 
 
 def check_language(language: str) -> str:
@@ -97,7 +98,8 @@ def euros(cents: int, language: str) -> str:
     sign = "−" if cents < 0 else ""
     if language == "en":
         return f"{sign}€{whole:,}.{rest:02d}"
-    return f"{sign}{whole:,},{rest:02d} €".replace(",", "\u00a0", f"{whole:,}".count(",")).replace(" €", "\u00a0€")
+    grouped = f"{whole:,}".replace(",", _NO_BREAK)
+    return f"{sign}{grouped},{rest:02d}{_NO_BREAK}€"
 
 
 def part(name: str, language: str, *keys: str) -> Any:

@@ -12,6 +12,7 @@ from vault.domain.grounds import COMPLAINT, COURT_REMEDY, GROUNDS, OMBUDSMAN_INS
 from vault.domain.records import Record, RecordKind
 from vault.errors import RefusedError
 from vault.package.blocks import Block, build
+from vault.package.contents import LETTER, LOG_DATA, LOG_PDF, REFUSAL
 from vault.package.heading import Heading, Recipient
 from vault.package.language import day, fill, part
 from vault.package.sheet import common_values, set_letter
@@ -60,8 +61,10 @@ def answer_letter(
 ) -> bytes:
     """Write the answer's first letter: what it holds, and all of GDPR 15(1)(a)-(h) and 15(2).
 
+    :param enclosures: the released documents; the decision and the log are added to the list.
     :param disclosed_to: recipients by name; see :func:`recipients_of`.
     :param refused: some documents are withheld; a refusal goes with this letter.
+    :param log: a log extract goes with it.
     :param facts: the controller's own words for any of :data:`FACTS`.
     :raises RefusedError: ``facts`` names none of them, or the letter can't be set.
     """
@@ -69,7 +72,7 @@ def answer_letter(
         raise RefusedError("fact_unknown", f"name only these facts: {', '.join(FACTS)}")
     conditions = [name for name, holds in (("refused", refused), ("log", log), ("released", bool(enclosures))) if holds]
     slots = {
-        "contents": _contents(heading, enclosures),
+        "contents": _contents(heading, [*enclosures, *_beside(heading, enclosures, refused=refused, log=log)]),
         "facts": [_facts(heading, disclosed_to, facts or {})],
     }
     values = {"received": day(received, heading.language)}
@@ -162,9 +165,25 @@ def _contents(heading: Heading, enclosures: Sequence[Enclosure]) -> list[Block]:
     if any(enclosure.pages is not None for enclosure in enclosures):
         rows = [[enclosure.title, _pages(words, enclosure.pages or 0)] for enclosure in enclosures]
         return [{"t": "table", "head": [words["document"], words["pages"]], "columns": [1, 0], "v": rows}]
+    if not any(enclosure.files for enclosure in enclosures):
+        return [{"t": "l", "v": [enclosure.title for enclosure in enclosures]}]
     rows = [[enclosure.title, *_two(enclosure.files)] for enclosure in enclosures]
     head = [words["document"], words["file"], words["data_file"]]
     return [{"t": "table", "head": head, "columns": [1, 0, 0], "v": rows}]
+
+
+def _beside(heading: Heading, enclosures: Sequence[Enclosure], *, refused: bool, log: bool) -> list[Enclosure]:
+    """List what goes with the released documents; without file names where those have none, as on paper."""
+    titles = fixed_titles(heading.language)
+    on_paper = bool(enclosures) and not any(enclosure.files for enclosure in enclosures)
+    beside = [(REFUSAL,)] * refused + [(LOG_PDF, LOG_DATA)] * log
+    return [Enclosure(titles[files[0]], () if on_paper else files) for files in beside]
+
+
+def fixed_titles(language: str) -> dict[str, str]:
+    """Give the titles of the files that stand beside the released documents, by name."""
+    letters = part("letters", language)
+    return {LETTER: letters["answer"]["title"], REFUSAL: letters["refusal"]["kind"], LOG_PDF: letters["log"]["kind"]}
 
 
 def _pages(words: Mapping[str, str], pages: int) -> str:

@@ -90,7 +90,7 @@ def _subkeys(home: Path, armoured: str, expected: str) -> frozenset[str]:
     if [row[0] for row in primaries] != ["pub"] or fingerprints[:1] != [expected.upper()]:
         msg = "the key is not the one that identity was proved with; ask for the proof again"
         raise RefusedError("recipient_key_other", msg)
-    if primaries[0][_VALIDITY][:1] in _DEAD or "E" not in primaries[0][_CAPABILITIES]:
+    if "E" not in primaries[0][_CAPABILITIES]:
         raise RefusedError("recipient_key_unusable", "the key is expired, revoked or can't encrypt; ask for a new one")
     alive = [row for row in rows if row[0] in ("pub", "sub") and row[_VALIDITY][:1] not in _DEAD]
     return frozenset(row[_KEY_ID] for row in alive if "e" in row[_CAPABILITIES])
