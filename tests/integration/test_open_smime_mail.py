@@ -108,6 +108,16 @@ def test_a_triple_wrapped_mail_counts_the_inner_signature(world: World, tmp_path
     assert_opened(world, world.open(b"From: arla@example.fi\r\n" + wrapped))
 
 
+def test_a_signature_around_ciphertext_does_not_say_who_wrote_it(world: World) -> None:
+    inner = mails.smime_mail(LETTER, world.clinic.certificate)
+    entity = inner[inner.index(b"MIME-Version: 1.0\nContent-Disposition") :].replace(b"\n", b"\r\n").rstrip() + b"\r\n"
+
+    opened = world.open(b"From: arla@example.fi\r\n" + mails.smime_signed(entity, world.arla, opaque=True))
+
+    assert (opened.outcome, opened.text) == (Outcome.OPENED, TEXT.strip())
+    assert (opened.sender_proof.kind, opened.certificate) == (ProofKind.NONE, None)
+
+
 @pytest.mark.parametrize("opaque", [False, True])
 def test_a_signed_mail_is_plain(world: World, opaque: bool) -> None:
     opened = world.open(mails.smime_signed_mail(LETTER, world.arla, opaque=opaque))

@@ -34,7 +34,9 @@ def writes(payload):
     path.write_bytes(payload)
     return (tempfile.gettempdir() + "\\n" + os.getcwd()).encode()
 def starts(payload):
-    subprocess.Popen(["sleep", "61.25"]); time.sleep(60); return b""
+    started = subprocess.Popen(["sleep", "60"])
+    if payload: Path(payload.decode()).write_text(str(started.pid))
+    time.sleep(60); return b""
 def dials(payload):
     try: socket.create_connection(("127.0.0.1", int(payload)), 2)
     except OSError: return b"no way"
@@ -94,12 +96,14 @@ def test_only_a_function_s_path_is_taken(path: str) -> None:
         run_child(path, b"")
 
 
-def test_a_grandchild_dies_with_the_child() -> None:
-    with pytest.raises(UnreadableError):
-        run_child("misbehaviour:starts", b"", limits=ChildLimits(seconds=0.7))
+def test_a_grandchild_dies_with_the_child(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
 
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert "sleep 61.25" not in listed
+    with pytest.raises(UnreadableError):
+        run_child("misbehaviour:starts", str(note).encode(), limits=ChildLimits(seconds=1.5))
+
+    status = Path("/proc", note.read_text(), "status")
+    assert not status.exists() or "zombie" in status.read_text()  # until its new parent looks
 
 
 def test_the_child_s_directory_is_private_and_gone_afterwards() -> None:
