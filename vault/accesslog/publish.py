@@ -92,6 +92,8 @@ def publish(parts: LogParts, shelf: Shelf) -> Published:
         live = _live(connection)
         _check_order(published, stored, live)
         _check_continues(connection, _edge(shelf, published), stored, live)
+        if published:
+            shelf.put_locked(history_name(published.size), published.note)  # where the last publisher was killed
         if stored and (published is None or published.size < stored.size):
             _deliver(connection, shelf, published, stored)
             published = stored
@@ -191,8 +193,9 @@ def _deliver(connection: Connection, shelf: Shelf, published: Published | None, 
     for _, leaf in table.leaves(connection, size, target.size):
         writer.add(leaf, leaf_hash(leaf))
     writer.finish()
-    shelf.put_locked(history_name(target.size), target.note)
+    # the head before the history: a history beyond the head then always means that somebody put an older head back
     shelf.replace_locked(CHECKPOINT, target.note)
+    shelf.put_locked(history_name(target.size), target.note)
 
 
 def _reader(shelf: Shelf, size: int) -> TileReader:

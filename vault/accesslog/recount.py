@@ -25,11 +25,12 @@ _PUBLISHED = "published"
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """A root that somebody signed for a size."""
+    """A root that the log signed for a size, where it stands, and the signed note."""
 
     size: int
     root: bytes
     place: str
+    note: bytes
 
 
 def verify_database(database: Database, key: VerifierKey, shelf: Shelf | None) -> Verdict:
@@ -55,7 +56,7 @@ def verify_database(database: Database, key: VerifierKey, shelf: Shelf | None) -
     if published and published.size > edge.size:
         verdict.blame("published_beyond", published.place)
     if shelf:
-        _check_published(shelf, published, stored, verdict)
+        _check_published(shelf, published, stored.last, verdict)
     verdict.size, verdict.root = edge.size, edge.root()
     return verdict
 
@@ -93,7 +94,7 @@ class _Stored:
         self._key, self._verdict = key, verdict
         self._rows = self._sound(table.checkpoints(connection))
         self._next: _Claim | None = None
-        self.last: tuple[int, str] | None = None
+        self.last: _Claim | None = None
         self._advance()
 
     def passes(self, edge: RightEdge) -> None:
@@ -125,31 +126,37 @@ class _Stored:
             elif len(parse_note(note).signatures) != 1 or checkpoint.extensions:
                 self._verdict.blame("checkpoint_added_to", place)  # the log itself signs once and adds no line
             else:
-                self.last = (size, text)
-                yield _Claim(size, checkpoint.root, place)
+                self.last = _Claim(size, checkpoint.root, place, note)
+                yield self.last
 
 
 def _newest(shelf: Shelf, key: VerifierKey, verdict: Verdict) -> _Claim | None:
+    place = f"{_PUBLISHED} {CHECKPOINT}"
     try:
-        checkpoint = open_checkpoint(shelf.get_locked(CHECKPOINT), key)
+        note = shelf.get_locked(CHECKPOINT)
+        checkpoint = open_checkpoint(note, key)
     except KeyMissingError:
         return None
     except RefusedError as error:
-        verdict.blame(error.code, f"{_PUBLISHED} {CHECKPOINT}")
+        verdict.blame(error.code, place)
         return None
-    return _Claim(checkpoint.size, checkpoint.root, f"{_PUBLISHED} {CHECKPOINT}")
+    return _Claim(checkpoint.size, checkpoint.root, place, note)
 
 
-def _check_published(shelf: Shelf, published: _Claim | None, stored: _Stored, verdict: Verdict) -> None:
+def _check_published(shelf: Shelf, head: _Claim | None, last: _Claim | None, verdict: Verdict) -> None:
     """Compare the newest stored checkpoint with its published copy, and look for newer ones that the database lost."""
-    last = history_name(stored.last[0]) if stored.last else ""
-    for name in shelf.list_locked(HISTORY, after=last):
-        verdict.blame("published_beyond", f"{_PUBLISHED} {name}")
-    if stored.last is None:
+    name = history_name(last.size) if last else ""
+    for beyond in shelf.list_locked(HISTORY, after=name):
+        verdict.blame("published_beyond", f"{_PUBLISHED} {beyond}")
+    if last is None:
         return
+    copy: bytes | None
     try:
-        if shelf.get_locked(last) != stored.last[1].encode():
-            verdict.blame("checkpoint_differs", f"{_PUBLISHED} {last}")
+        copy = shelf.get_locked(name)
     except KeyMissingError:
-        if published is None or published.size >= stored.last[0]:  # else the publisher is not done with it
-            verdict.blame("published_missing", f"{_PUBLISHED} {last}")
+        # killed before the history, the publisher has put the head; killed before that, the head is an older one
+        copy = last.note if head and head.size < last.size else head.note if head else None
+    if copy is None:
+        verdict.blame("published_missing", f"{_PUBLISHED} {name}")
+    elif copy != last.note:
+        verdict.blame("checkpoint_differs", f"{_PUBLISHED} {name}")

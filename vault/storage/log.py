@@ -63,7 +63,8 @@ def append(connection: Connection, batch: LeafColumns, grow: Callable[[int, byte
             packed = grow(size, row[1])
             columns = (batch.leaf, batch.entry, batch.staff, batch.case, batch.tag)
             connection.execute(_ADD, (moved, packed, size, *map(list, columns)))
-            connection.commit()
+            # not connection.commit(): inside a pipeline it waits for an answer before a large batch is sent, forever
+            connection.execute("commit", prepare=False)
     except psycopg.errors.UniqueViolation:
         raise _edge_wrong() from None
     return size
