@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from fastapi.responses import RedirectResponse, Response
 
+from vault.desk.numbers import number_in
 from vault.desk.render import Page
 from vault.desk.visit import Visit
 from vault.domain.case import BEFORE_IDENTITY, REFERENCE, Stage, pauses
@@ -21,7 +22,6 @@ PAGE_SIZE = 100
 SOON = timedelta(days=7)
 CLEARS = frozenset({Role.REGISTRAR, Role.DPO, Role.CLINICIAN})
 LOOKS = frozenset({Role.REGISTRAR, Role.DPO})
-_LONGEST_NUMBER = 6  # digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,7 @@ def _counts(rows: Sequence[BoardRow], today: date) -> dict[str, int]:
 
 def _page_of(rows: Sequence[BoardRow], wanted: str | None) -> tuple[int, int, Sequence[BoardRow]]:
     pages = max(1, -(-len(rows) // PAGE_SIZE))
-    number = int(wanted) if wanted and wanted.isascii() and wanted.isdigit() and len(wanted) <= _LONGEST_NUMBER else 1
-    number = min(max(number, 1), pages)
+    number = min(max(number_in(wanted), 1), pages)
     return number, pages, rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
 
 

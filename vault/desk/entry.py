@@ -66,6 +66,7 @@ def leave(desk: Desk) -> Answer:
             session = desk.sessions.read(request.cookies.get(COOKIE))
             if session is not None:
                 desk.drafts.forget(session.ref)
+                desk.originals.forget(session.ref)
                 await run_in_threadpool(desk.sessions.end, session)
         except VaultError as error:
             return desk.renderer.page(request, problem(error), None)

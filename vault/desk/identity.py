@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 from vault.desk.board import reference_of, today_of
 from vault.desk.render import Page
 from vault.desk.visit import Visit
-from vault.domain.case import BEFORE_IDENTITY, TRANSITIONS, Case, Event, Stage
+from vault.domain.case import BEFORE_IDENTITY, TRANSITIONS, Case, Channel, Event, Stage
 from vault.domain.request import Request
 from vault.domain.roles import Purpose, Role
 from vault.errors import OutOfReachError, RefusedError
@@ -64,7 +64,7 @@ def show_case(visit: Visit) -> Page:
             "may": {name: decides and _takes(case, event) for name, event in _FORMS.items()}
             | ({} if particulars["found"] else {"prove": False}),
             "closings": [name for name, event in CLOSINGS.items() if decides and _takes(case, event)],
-            "has_original": False,
+            "has_original": case.channel is Channel.POST,
         },
     )
 

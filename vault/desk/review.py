@@ -6,6 +6,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from vault.desk.board import reference_of, today_of
 from vault.desk.drafts import Held
+from vault.desk.numbers import number_in
 from vault.desk.render import Page
 from vault.desk.visit import Visit
 from vault.domain.case import Stage
@@ -65,8 +66,7 @@ def pdf(visit: Visit) -> Response:
 
 def image(visit: Visit) -> Response:
     """Give one page of a document as a picture."""
-    page = visit.path("page")
-    number = int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 0  # noqa: PLR2004 - digits
+    number = number_in(visit.path("page"))
     png = visit.desk.drafts.image(visit.session, reference_of(visit), visit.path("document"), number)
     return Response(png, media_type="image/png")
 

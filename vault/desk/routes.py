@@ -1,6 +1,6 @@
 """Every page of the desk and who may open it: this table is the whole of it, and a test walks it."""
 
-from vault.desk import board, identity, review
+from vault.desk import board, identity, originals, review
 from vault.desk.visit import EVERYBODY, Route
 from vault.domain.roles import Role
 
@@ -13,6 +13,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/cases/{ref}/clear", board.CLEARS, board.clear),
     Route("GET", "/identity", board.LOOKS, identity.show_list),
     Route("GET", "/identity/{ref}", board.LOOKS, identity.show_case),
+    Route("GET", "/identity/{ref}/original", board.LOOKS, originals.show),
+    Route("GET", "/identity/{ref}/original/pages/{page}.png", board.LOOKS, originals.image),
     Route("POST", "/identity/{ref}/prove", _REGISTRAR, identity.prove),
     Route("POST", "/identity/{ref}/ask", _REGISTRAR, identity.ask),
     Route("POST", "/identity/{ref}/correct", _REGISTRAR, identity.correct),

@@ -8,9 +8,11 @@ from starlette.datastructures import FormData
 
 from vault.desk.airflow import AirflowWord
 from vault.desk.drafts import OpenDrafts
+from vault.desk.memory import Memory
 from vault.desk.render import Page, Renderer
 from vault.desk.sessions import Session, Sessions
 from vault.domain.roles import Role
+from vault.steps.original import Original
 from vault.steps.parts import Parts
 
 EVERYBODY = frozenset(Role)
@@ -29,6 +31,7 @@ class Desk:
         self.renderer = Renderer(parts.settings.desk.airflow_url)
         self.airflow = AirflowWord(parts.settings.desk)
         self.drafts = OpenDrafts(parts)
+        self.originals: Memory[Original] = Memory(parts.now)
         self.secure = parts.settings.desk.url.startswith("https://")
 
 

@@ -1,0 +1,40 @@
+"""Draws pages of a scanner's file for a person; a stranger's bytes are opened in the sandboxed child only."""
+
+import io
+import json
+from dataclasses import asdict
+
+from vault.errors import UnreadableError
+from vault.intake.pages import PageLimits, open_pages
+from vault.intake.sandbox import ChildLimits, run_child
+from vault.settings import Limits
+
+_WIDEST = 1400  # pixels: readable on a screen, and light
+
+
+def picture(data: bytes, number: int, limits: Limits) -> bytes:
+    """Return one page as PNG.
+
+    :param number: counted from 1.
+    :raises UnreadableError: the file can't be drawn, or has no such page.
+    """
+    head = {"number": number, **asdict(PageLimits(limits.pages, limits.pixels))}
+    task = json.dumps(head).encode("ascii") + b"\n" + data
+    return run_child("vault.intake.pagepictures:draw", task, limits=ChildLimits.of(limits))
+
+
+def draw(task: bytes) -> bytes:
+    """Do it; the child's one entry.
+
+    :raises UnreadableError: the file can't be read.
+    """
+    head, _, data = task.partition(b"\n")
+    order = json.loads(head)
+    with open_pages(data, PageLimits(order["pages"], order["pixels"])) as source:
+        if not 1 <= order["number"] <= source.total:
+            raise UnreadableError("no_such_page", "the file has no such page")
+        drawn = source.page(order["number"] - 1).picture
+        drawn.thumbnail((_WIDEST, 2 * _WIDEST))
+        target = io.BytesIO()
+        drawn.save(target, "PNG", compress_level=3)
+        return target.getvalue()

@@ -1,0 +1,42 @@
+"""Original: the letter as it was scanned, for a person who enters what no machine read; each opening is logged."""
+
+from dataclasses import dataclass
+
+from vault.domain.case import Case, Channel
+from vault.domain.roles import Purpose, Role
+from vault.errors import NotAllowedError, RefusedError
+from vault.steps.casefile import CaseFile
+from vault.steps.parts import Parts, Staff
+from vault.steps.receive import PARTICULARS
+from vault.storage.cases import get_case
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Original:
+    """What the scanner delivered, and which of its pages are this case's letter.
+
+    :param pages: counted from 1; the first alone when no machine could tell letters apart.
+    """
+
+    case: Case
+    data: bytes
+    pages: tuple[int, ...]
+
+
+def open_original(parts: Parts, staff: Staff, ref: str) -> Original:
+    """Open a letter's scan; logged with the person's name first.
+
+    :raises NotAllowedError: neither registrar nor data protection officer.
+    :raises RefusedError: the case came by mail, or nothing was kept (code ``no_original``).
+    """
+    if not staff.roles & {Role.REGISTRAR, Role.DPO}:
+        raise NotAllowedError("not_a_registrar", "registrars and data protection officers open originals", ref=ref)
+    with parts.database.connect() as connection:
+        case = get_case(connection, ref)
+    file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
+    particulars = file.get(PARTICULARS) or {}
+    holder = particulars.get("holder") or particulars.get("arrival")
+    data = file.get_original(holder) if case.channel is Channel.POST and holder else b""
+    if not data:
+        raise RefusedError("no_original", "this case has no scanned original", ref=ref)
+    return Original(case, data, tuple(particulars.get("pages") or (1,)))
