@@ -3,12 +3,14 @@
 The decision stands in the vault already. Whatever fails here, the schedule picks the case up.
 """
 
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 
+from vault.errors import VaultError
 from vault.settings import DeskSettings, read_secret
 
 DECIDED = "Decided at the desk"
@@ -34,17 +36,22 @@ class AirflowWord:
 
     def _quietly(self, act: Callable[[httpx.Client], None]) -> None:
         try:
-            with httpx.Client(base_url=self._settings.airflow_url, timeout=_SECONDS) as client:
+            with httpx.Client(
+                base_url=self._settings.airflow_url, timeout=_SECONDS, verify=self._trusted(), trust_env=False
+            ) as client:
                 self._sign_in(client)
                 act(client)
-        except (httpx.HTTPError, KeyError, ValueError):
+        except (httpx.HTTPError, VaultError, OSError, KeyError, TypeError, ValueError):
             self.failures += 1
 
+    def _trusted(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self._settings.ca_file)
+
     def _sign_in(self, client: httpx.Client) -> None:
-        assert_file = self._settings.airflow_password_file
-        if assert_file is None:
+        password_file = self._settings.airflow_password_file
+        if password_file is None:
             return
-        body = {"username": self._settings.airflow_user, "password": read_secret(assert_file)}
+        body = {"username": self._settings.airflow_user, "password": read_secret(password_file)}
         token = client.post("/auth/token", json=body).raise_for_status().json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
 

@@ -46,7 +46,9 @@ class ReviewDocument:
     text: str
 
 
-def sign_assertion(key_file: Path, roles: Collection[str], *, sub: str = "7", name: str = "", **claims: Any) -> str:
+def sign_assertion(
+    key_file: Path, roles: Collection[str], *, sub: str = "7", name: str = "", claims: Mapping[str, Any] | None = None
+) -> str:
     """Sign an assertion as Airflow's plugin does, for tests without Airflow.
 
     :param claims: what differs from a good assertion, such as ``aud``; None leaves a claim out.
@@ -60,7 +62,7 @@ def sign_assertion(key_file: Path, roles: Collection[str], *, sub: str = "7", na
         "iat": now,
         "exp": now + 60,
         "jti": secrets.token_hex(16),
-        **claims,
+        **(claims or {}),
     }
     present = {claim: value for claim, value in body.items() if value is not None}
     return jwt.encode(present, key_file.read_bytes(), algorithm="EdDSA")
@@ -89,8 +91,8 @@ class StaffClient:
 
         :raises DeskError: the desk refuses the assertion.
         """
-        self._http = http
-        self._http.headers["Accept-Language"] = "en"
+        self.http = http
+        self.http.headers["Accept-Language"] = "en"
         self._checked(http.post("/session", data={"assertion": assertion}, follow_redirects=False))
 
     @classmethod
@@ -112,16 +114,16 @@ class StaffClient:
 
         :raises DeskError: the desk says no.
         """
-        return read_page(self._checked(self._http.get(path, follow_redirects=False)).text)
+        return read_page(self._checked(self.http.get(path, follow_redirects=False)).text)
 
     def raw(self, path: str) -> bytes:
         """Fetch a picture or PDF file."""
-        return self._checked(self._http.get(path, follow_redirects=False)).content
+        return self._checked(self.http.get(path, follow_redirects=False)).content
 
     def send(self, form: Element, fields: Mapping[str, str]) -> Element:
         """Send a form with these fields filled in; return the page it leads to."""
         sent = {**form.fields(), **fields}
-        answer = self._checked(self._http.post(form.attributes["action"], data=sent, follow_redirects=False))
+        answer = self._checked(self.http.post(form.attributes["action"], data=sent, follow_redirects=False))
         return self.page(answer.headers["location"]) if answer.has_redirect_location else read_page(answer.text)
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
@@ -129,6 +131,14 @@ class StaffClient:
             codes = read_page(answer.text).all(data_code=None)
             raise DeskError(answer.status_code, codes[0].attributes["data-code"] if codes else "")
         return answer
+
+    def token(self) -> str:
+        """Read the session's form token off the first case that has a form; '' when the role sends none."""
+        for line in self.board("?exception=any"):
+            found = self.page(f"/cases/{line.ref}").all("input", name="token")
+            if found:
+                return found[0].attributes["value"]
+        return ""
 
     def board(self, query: str = "") -> list[BoardLine]:
         """Read the board.
@@ -203,7 +213,7 @@ class StaffClient:
 
     def leave(self) -> None:
         """End the session."""
-        self._checked(self._http.post("/leave"))
+        self._checked(self.http.post("/leave"))
 
 
 def _form(page: Element, action: str) -> Element:
