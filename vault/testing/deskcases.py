@@ -96,6 +96,8 @@ def _arrivals(parts: Parts, people: list[Patient]) -> dict[str, str]:
         "unknown": (_request(None), 1, None),
         "unknown_too": (_request(None), 1, None),
         "undecryptable": (_request(None, kinds=(), confidence=0.0, text=""), 2, "mail_undecryptable"),
+        "to_close": (_request(None, kinds=(), text="Are you open?"), 2, "no_request_found"),
+        "to_clear": (_request(None), 2, "automatic_message"),
         "strange": (_request(None), 2, "a_code_from_next_year"),
     }
     cases = {name: _take(parts, name, request, days, why) for name, (request, days, why) in plans.items()}
