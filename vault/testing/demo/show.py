@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -29,16 +30,28 @@ _ANSWERED = ("bound", "bound_sv", "bound_en", "code", "inline", "smime", "paper"
 _STAFF = ("dpo", "clinician", "registrar", "auditor", "operator")
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a run leaves behind: everything is still running."""
+
+    installation: Installation
+    server: AirflowServer
+    cast: Cast
+    post: PostOffice
+
+
 class Show:
     """One run of the demo.
 
     :param home: its folder, empty.
     :param patients: how many the register holds.
+    :param short_heartbeats: let Airflow notice a killed task within seconds.
     """
 
-    def __init__(self, home: Path, patients: int) -> None:
+    def __init__(self, home: Path, patients: int, *, short_heartbeats: bool = False) -> None:
         self._home = home
         self._patients = patients
+        self._short = short_heartbeats
         self._began = time.monotonic()
         self._stages: dict[str, str] = {}
 
@@ -46,8 +59,8 @@ class Show:
         """Tell what happens, with the seconds since the start."""
         click.echo(f"[{time.monotonic() - self._began:5.0f} s] {text}")
 
-    def run(self) -> None:
-        """Do it all.
+    def run(self) -> Played:
+        """Do it all, and leave everything running.
 
         :raises OutOfReachError: the road did not end in time, or a check at the end failed.
         """
@@ -55,7 +68,7 @@ class Show:
         installation = installations.start(self._home)
         with ThreadPoolExecutor(1) as aside:
             self.say("starting Airflow: api-server, scheduler, dag-processor, triggerer (most of a minute)")
-            starting = aside.submit(start_airflow, installation)
+            starting = aside.submit(start_airflow, installation, short_heartbeats=self._short)
             cast = self._prepare(installation)
             self._wait(starting)
         server = starting.result()
@@ -64,6 +77,7 @@ class Show:
         post = self._road(installation, server, cast)
         self._finale(installation, server, cast, post)
         cast.close()
+        return Played(installation, server, cast, post)
 
     def _prepare(self, installation: Installation) -> Cast:
         cast = make_cast(installation, self._patients)
