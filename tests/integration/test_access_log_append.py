@@ -231,8 +231,8 @@ def test_a_connection_that_breaks_inside_the_lock_gives_no_receipt(
 
 
 def test_large_batches_do_not_stall(bench: LogBench) -> None:
-    for start in range(0, 10 * LARGEST_BATCH, LARGEST_BATCH):
-        receipts = bench.log.record([look(legal_ground="g" * 500)] * LARGEST_BATCH)
+    for start in range(0, 10_000, 1000):
+        receipts = bench.log.record([look(legal_ground="g" * 500)] * 1000)
         assert receipts[0].index == start
 
 

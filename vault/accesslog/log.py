@@ -29,7 +29,7 @@ from vault.storage.database import Database
 
 LIFETIME = timedelta(minutes=5)
 LONGEST_LIFETIME = timedelta(hours=1)
-LARGEST_BATCH = 1000
+LARGEST_BATCH = 10_000
 _REMEMBERED = 4096  # keys and tags kept in this process; the least used go first
 _SALT_BYTES = 16
 

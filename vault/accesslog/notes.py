@@ -56,7 +56,7 @@ def parse_vkey(text: str) -> VerifierKey:
         key = VerifierKey(found[1], raw[1:])
         if key.identifier.hex() == found[2]:
             return key
-    raise WrongUseError("verifier_key_malformed", "give the log's key as name+id+base64, as dsr log key prints it")
+    raise WrongUseError("verifier_key_malformed", "give the log's key as name+id+base64, as log.vkey holds it")
 
 
 def render_vkey(key: VerifierKey) -> str:

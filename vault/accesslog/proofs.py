@@ -60,9 +60,7 @@ def prove(connection: Connection, indexes: Iterable[int], against: Heads) -> lis
     roots: dict[int, bytes] = {}
     edge = RightEdge()
     sizes = {size for _, size in wanted}
-    for index, leaf in table.leaves(connection, 0, max(sizes, default=0)):
-        if index != edge.size:
-            break
+    for _, leaf in table.leaves(connection, 0, max(sizes, default=0)):
         edge.add(leaf_hash(leaf), keep)
         if edge.size in sizes:
             roots[edge.size] = edge.root()

@@ -65,7 +65,7 @@ class LogReceipt:
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    receipt: LogReceipt
+    receipt: LogReceipt  # held here, so that no other object can have its address, by which the book knows it
     case: str | None
     subject: str | None
     kinds: frozenset[str]
@@ -116,7 +116,7 @@ class ReceiptBook:
         wanted = frozenset(kinds)
         with self._lock:
             known = self._open.get(id(receipt)) if os.getpid() == self._pid else None
-            if known is None or known.receipt is not receipt:
+            if known is None:
                 raise _refused("receipt_unknown", "the receipt is unknown here or spent; record another access")
             if now >= known.expires:
                 raise _refused("receipt_expired", "the receipt has expired; record another access")

@@ -1,6 +1,6 @@
 """The access log's tables, blind: leaves, the tree's right edge and checkpoints; bytes in, bytes out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -12,14 +12,21 @@ from vault.storage.database import Connection
 _APPEND_LOCK = 7042
 _PUBLISH_LOCK = 7043
 _PIECE = 500  # rows fetched at a time
-_COLUMNS = "idx, leaf, entry, staff, case_ref, tag"
+_ROWS = "select idx, leaf, entry, staff, case_ref, tag from log_leaves order by idx"
+_TAGGED = "select idx, leaf, entry, staff, case_ref, tag from log_leaves where tag = %s order by idx"
+_OF_CASE = "select idx, leaf, entry, staff, case_ref, tag from log_leaves where case_ref = %s order by idx"
 # one round trip: the row lock makes the statement read the newest edge although its snapshot is older than the lock
 _LOCKED_EDGE = "select size, hashes from log_edge, pg_advisory_xact_lock(%s) for update of log_edge"
+_ADD_ONE = (  # a quarter cheaper for us than arrays of one
+    "with moved as (update log_edge set size = %s, hashes = %s) "
+    "insert into log_leaves (idx, leaf, entry, staff, case_ref, tag) values (%s, %s, %s, %s, %s, %s)"
+)
 _ADD = (
-    "with moved as (update log_edge set size = %s, hashes = %s) "  # noqa: S608 - constants only
-    f"insert into log_leaves ({_COLUMNS}) select %s + n - 1, leaf, entry, staff, case_ref, tag from unnest("
-    "%s::bytea[], %s::bytea[], %s::bytea[], %s::text[], %s::bytea[]"
-    ") with ordinality as given (leaf, entry, staff, case_ref, tag, n)"
+    "with moved as (update log_edge set size = %s, hashes = %s) "
+    "insert into log_leaves (idx, leaf, entry, staff, case_ref, tag) "
+    "select %s + n - 1, leaf, entry, staff, case_ref, tag from "
+    "unnest(%s::bytea[], %s::bytea[], %s::bytea[], %s::text[], %s::bytea[]) "
+    "with ordinality as given (leaf, entry, staff, case_ref, tag, n)"
 )
 
 
@@ -39,11 +46,11 @@ class LeafRow:
 class LeafColumns:
     """A batch to append, column by column, all of one length."""
 
-    leaf: Sequence[bytes]
-    entry: Sequence[bytes]
-    staff: Sequence[bytes]
-    case: Sequence[str | None]
-    tag: Sequence[bytes | None]
+    leaf: list[bytes]
+    entry: list[bytes]
+    staff: list[bytes]
+    case: list[str | None]
+    tag: list[bytes | None]
 
 
 def append(connection: Connection, batch: LeafColumns, grow: Callable[[int, bytes], bytes]) -> int:
@@ -62,7 +69,10 @@ def append(connection: Connection, batch: LeafColumns, grow: Callable[[int, byte
             moved = size + len(batch.leaf)
             packed = grow(size, row[1])
             columns = (batch.leaf, batch.entry, batch.staff, batch.case, batch.tag)
-            connection.execute(_ADD, (moved, packed, size, *map(list, columns)))
+            if moved == size + 1:
+                connection.execute(_ADD_ONE, (moved, packed, size, *(column[0] for column in columns)))
+            else:
+                connection.execute(_ADD, (moved, packed, size, *columns))
             # not connection.commit(): inside a pipeline it waits for an answer before a large batch is sent, forever
             connection.execute("commit", prepare=False)
     except psycopg.errors.UniqueViolation:
@@ -102,19 +112,17 @@ def leaves(connection: Connection, start: int, end: int) -> Iterator[tuple[int, 
 
 def rows(connection: Connection) -> Iterator[LeafRow]:
     """Yield every row in order, a few hundred at a time."""
-    yield from _rows(connection, f"select {_COLUMNS} from log_leaves order by idx", ())  # noqa: S608 - constants only
+    yield from _rows(connection, _ROWS, ())
 
 
 def tagged(connection: Connection, tag: bytes) -> Iterator[LeafRow]:
     """Yield the rows of one tag in order."""
-    query = f"select {_COLUMNS} from log_leaves where tag = %s order by idx"  # noqa: S608 - constants only
-    yield from _rows(connection, query, (tag,))
+    yield from _rows(connection, _TAGGED, (tag,))
 
 
 def of_case(connection: Connection, case: str) -> Iterator[LeafRow]:
     """Yield the rows of one case in order."""
-    query = f"select {_COLUMNS} from log_leaves where case_ref = %s order by idx"  # noqa: S608 - constants only
-    yield from _rows(connection, query, (case,))
+    yield from _rows(connection, _OF_CASE, (case,))
 
 
 def last_checkpoint(connection: Connection) -> tuple[int, str] | None:
