@@ -1,0 +1,104 @@
+"""Measures the road of a case, step by step, without and with Airflow; ``python -m bench.run``, or ``dsr bench``.
+
+Progress goes to standard error, the table to standard output, rows to ``build/bench.json``.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.figures import airflow_rows, road_rows, step_rows
+from bench.people import gather, mails
+from bench.road import Road
+from bench.rows import Row, table, write
+from bench.withairflow import Watch, Watched
+from vault.errors import VaultError
+from vault.testing.cast import deliverer
+from vault.testing.installation import installed
+from vault.testing.pipeline import start_airflow, stop_airflow
+
+OUTPUT = Path(__file__).parents[1] / "build" / "bench.json"
+_FEWEST_SECONDS, _SECONDS_A_CASE = 240.0, 3.0  # after which Airflow is given up
+_LETTERS = 20  # cases by mail for one by post, whose reading takes seconds
+
+Say = Callable[[str], None]
+
+
+def main() -> int:
+    """Run, show and write."""
+    options = _options()
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
+
+    try:
+        rows = measure(options.cases, with_airflow=not options.without_airflow, say=say)
+        write(rows, options.output)
+    except VaultError as error:
+        print(f"{error.code}: {error.advice}", file=sys.stderr)
+        return error.exit_code
+    print(table(rows))
+    say(f"written to {options.output.name}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dsr bench", description=__doc__)
+    parser.add_argument("--cases", type=_positive, default=200, help="cases by mail (default 200)")
+    parser.add_argument("--without-airflow", action="store_true", help="leave the run with Airflow out")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="the file for the rows")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a number of 1 or more")
+    return int(text)
+
+
+def measure(cases: int, *, with_airflow: bool, say: Say) -> list[Row]:
+    """Run the road on fresh servers, once without and once with Airflow.
+
+    :raises VaultError: a server is missing or the road did not end.
+    """
+    road = _without(cases, say)
+    rows = step_rows(road) + road_rows(road)
+    return rows + airflow_rows(road, _with(cases, say)) if with_airflow else rows
+
+
+def _without(cases: int, say: Say) -> Road:
+    say("starting servers")
+    with installed() as installation:
+        crowd = gather(installation, cases)
+        road = Road(installation, crowd, mails(installation, crowd), say)
+        try:
+            drop = deliverer(installation)
+            for raw in road.mails:
+                drop(raw)
+            say(f"{cases} mails lie in the mailbox")
+            road.run(max(2, cases // _LETTERS))
+        finally:
+            crowd.close()
+    return road
+
+
+def _with(cases: int, say: Say) -> Watched:
+    say("starting servers and Airflow")
+    with installed() as installation:
+        crowd = gather(installation, cases)
+        try:
+            letters = mails(installation, crowd)
+            server = start_airflow(installation)
+            say("Airflow is healthy")
+            limit = max(_FEWEST_SECONDS, _SECONDS_A_CASE * cases)
+            return Watch(installation, server, say).run(letters, limit)
+        finally:
+            stop_airflow(installation.home)
+            crowd.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
