@@ -105,7 +105,7 @@ def test_an_assertion_without_an_ed25519_signature_is_refused(desk: RunningDesk,
     now = int(time.time())
     claims = {"sub": "7", "roles": ["dpo"], "aud": "dsr-desk", "iat": now, "exp": now + 60, "jti": "0" * 32}
 
-    forged = jwt.encode(claims, "k" * 32 if algorithm == "HS256" else None, algorithm=algorithm)
+    forged = jwt.encode(claims, "k" * 32 if algorithm == "HS256" else "", algorithm=algorithm)
 
     assert knock(desk, forged).status_code == 403
 
@@ -139,7 +139,7 @@ def test_a_forged_cookie_opens_nothing(desk: RunningDesk) -> None:
     claims = jwt.decode(good, options={"verify_signature": False})
     cookies = {
         "changed": good[:-3] + ("aaa" if not good.endswith("aaa") else "bbb"),
-        "none": jwt.encode(claims, None, algorithm="none"),
+        "none": jwt.encode(claims, "", algorithm="none"),
         "another secret": jwt.encode(claims, "x" * 40, algorithm="HS256"),
         "no name": jwt.encode({"exp": claims["exp"]}, _secret(desk), algorithm="HS256"),
         "no end": jwt.encode({k: v for k, v in claims.items() if k != "exp"}, _secret(desk), algorithm="HS256"),

@@ -224,7 +224,7 @@ def test_a_clinician_decides_after_a_summary_and_the_decision_is_signed(desk: Ru
         rulings = proved_decision(parts, open_draft(parts, ref, Purpose.REVIEW), public)
     assert (rulings[documents[0]].ruling, rulings[documents[0]].ground) == ("refuse", ground)
     assert {rulings[name].ruling for name in documents[1:]} == {"release"}
-    with pytest.raises(DeskError, match="404 no_such_form"):
+    with pytest.raises(DeskError, match="409 not_open"):
         clinician.decide(ref, {})
 
 

@@ -1,4 +1,4 @@
-"""The desk's small parts: what is remembered and for how long, numbers, own paths, filters, forms, pages as a browser reads them."""
+"""The desk's small parts: what is remembered and how long, numbers, own paths, filters, origins, statuses."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -138,7 +138,8 @@ def test_a_page_is_read_as_a_browser_reads_it() -> None:
     page = read_page(
         '<form action="/a"><input name="x" value="&lt;1"><br><input type="radio" name="r" value="1">'
         '<input type="radio" name="r" value="2" checked><select name="s"><option value="">-<option value="b" selected>B'
-        "</select><textarea name=t> two  words</textarea><button name=no value=no>Go</button></form><p data-a=1>A <b>b</b></p>"
+        "</select><textarea name=t> two  words</textarea><button name=no value=no>Go</button></form>"
+        "<p data-a=1>A <b>b</b></p>"
     )
 
     assert page.all("form")[0].fields() == {"x": "<1", "r": "2", "s": "b", "t": " two  words"}

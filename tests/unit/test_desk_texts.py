@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,6 @@ def test_a_fault_of_ours_says_nothing_of_itself() -> None:
 
 
 def test_days_and_moments_are_written_as_the_language_does() -> None:
-    from datetime import UTC, datetime
-
     late = datetime(2026, 4, 5, 21, 30, tzinfo=UTC)  # already the 6th in Helsinki
 
     assert [day(late.date(), language) for language in LANGUAGES] == ["5.4.2026", "5.4.2026", "5 Apr 2026"]

@@ -1,0 +1,158 @@
+"""Every page of the desk in a real browser: axe finds nothing, nothing runs over, the keyboard alone suffices."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from vault.testing.browser import chromium, overflow, violations
+from vault.testing.deskcases import RunningDesk, running_desk
+from vault.testing.staff import sign_assertion
+
+SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+LANGUAGES = ("fi", "sv", "en")
+WIDTHS = (320, 1280)
+_TALLEST = 8000  # pixels of a picture that can still be looked at
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[RunningDesk]:
+    with running_desk() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+def context_of(browser: Browser, desk: RunningDesk, language: str, width: int, *roles: str) -> BrowserContext:
+    context = browser.new_context(viewport={"width": width, "height": 900}, locale=language)
+    if roles:
+        assertion = sign_assertion(desk.installation.assertion_key, roles, name="Sari Staff")
+        answer = context.request.post(f"{desk.url}/session", form={"assertion": assertion}, max_redirects=0)
+        assert answer.status == 303
+    return context
+
+
+def check(page: Page, name: str) -> None:
+    """Look at a page as axe does, and keep its picture."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    tall = page.evaluate("document.documentElement.scrollHeight") > _TALLEST
+    page.screenshot(path=SHOTS / f"{name}.png", full_page=not tall)
+    assert violations(page) == []
+    assert overflow(page) == 0
+    assert "built-in method" not in page.content()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_is_accessible(browser: Browser, desk: RunningDesk, language: str, width: int) -> None:
+    context = context_of(browser, desk, language, width, "dpo", "registrar", "clinician")
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda said: faults.append(said.text) if "Content Security" in said.text else None)
+    cases = desk.cases
+    paths = {
+        "board": "/",
+        "board-closed": "/?closed=yes&exception=any",
+        "case": f"/cases/{cases['name_differs']}",
+        "case-asked": f"/cases/{cases['asked']}",
+        "identity-list": "/identity",
+        "identity": f"/identity/{cases['name_differs']}",
+        "identity-scan": f"/identity/{cases['scan']}",
+        "original": f"/identity/{cases['scan']}/original",
+        "review-list": "/review",
+        "review": f"/review/{cases['draft_too']}",
+        "problem": "/cases/DSR-2026-000000",
+    }
+
+    for name, path in paths.items():
+        page.goto(desk.url + path)
+        for number in range(page.locator("details:not([open]) > summary").count()):
+            page.locator("details > summary").nth(number).click()
+        check(page, f"{name}-{language}-{width}")
+    page.goto(f"{desk.url}/review/{cases['draft_too']}")
+    decide_all(page)
+    check(page, f"confirm-{language}-{width}")
+    page.locator(".person button").click()
+    check(page, f"left-{language}-{width}")
+    page.goto(f"{desk.url}/")
+    check(page, f"enter-{language}-{width}")
+
+    assert page.locator("html").get_attribute("lang") == language
+    assert faults == []
+    context.close()
+
+
+def decide_all(page: Page) -> None:
+    """Refuse the first document, release the others, and go on to the summary."""
+    names = [str(item.get_attribute("data-document")) for item in page.locator("article").all()]
+    page.check(f"#refuse-{names[0]}")
+    page.select_option(f"#ground-{names[0]}-select", index=1)
+    for name in names[1:]:
+        page.check(f"#release-{name}")
+    page.locator(".go button").click()
+
+
+def test_pages_are_accessible_in_the_dark_and_at_400_percent(browser: Browser, desk: RunningDesk) -> None:
+    context = context_of(browser, desk, "fi", 320, "dpo", "registrar", "clinician")
+    page = context.new_page()
+    page.emulate_media(color_scheme="dark")
+
+    for name, path in {"board": "/", "case": f"/cases/{desk.cases['unknown']}"}.items():
+        page.goto(desk.url + path)
+        check(page, f"{name}-dark")
+
+    context.close()
+
+
+def test_a_draft_is_released_by_the_keyboard_alone(browser: Browser, desk: RunningDesk) -> None:
+    context = context_of(browser, desk, "en", 1280, "clinician")
+    page = context.new_page()
+    page.goto(f"{desk.url}/review")
+
+    tab_to(page, f'a[href="/review/{desk.cases["draft"]}"]')
+    page.keyboard.press("Enter")
+    page.wait_for_selector("article")
+    for item in [str(each.get_attribute("data-document")) for each in page.locator("article").all()]:
+        tab_to(page, f"#release-{item}")
+        page.keyboard.press("Space")
+    tab_to(page, ".go button")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#confirm")
+    tab_to(page, 'button[name="confirm"]')
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/cases/{desk.cases['draft']}")
+
+    assert page.locator('tr[data-event="decision_made"]').count() == 1
+    context.close()
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Press Tab until the element has the focus, which then must be seen."""
+    for _ in range(400):
+        page.keyboard.press("Tab")
+        if page.evaluate("s => document.activeElement.matches(s)", selector):
+            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline == "solid"
+            return
+    pytest.fail(f"the keyboard does not reach {selector}")
+
+
+def test_the_desk_works_without_scripts_inside_airflows_frame(browser: Browser, desk: RunningDesk) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    assertion = sign_assertion(desk.installation.assertion_key, ["dpo"])
+    page = context.new_page()
+    form = f'<form method="post" action="{desk.url}/session"><input name="assertion" value="{assertion}">'
+    page.set_content(f"{form}<button>Go</button></form>")
+
+    page.click("button")
+    page.wait_for_url(f"{desk.url}/")
+    page.click('button[lang="sv"]')
+
+    assert page.title().startswith("Lägestavla")
+    context.close()
