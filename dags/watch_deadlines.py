@@ -7,7 +7,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, task
 with DAG(
     "watch_deadlines",
     description=__doc__,
-    schedule=CronTriggerTimetable("0 * * * *", timezone="UTC"),
+    schedule=CronTriggerTimetable("*/15 * * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
@@ -23,4 +23,14 @@ with DAG(
         with open_office("collector") as parts:
             return remind(parts)
 
+    @task(queue="collector", retries=3, retry_delay=timedelta(seconds=20))
+    def resend() -> int:
+        """Send notices that were intended while the mail server was away."""
+        from vault.office import open_office
+        from vault.steps.notices import resend
+
+        with open_office("collector") as parts:
+            return resend(parts)
+
     remind()
+    resend()

@@ -114,6 +114,7 @@ class ScanSettings(_Part):
     """The folder into which the scanner drops files."""
 
     folder: FilePath
+    settle_seconds: float = Field(default=2.0, ge=0)  # a file changed since is still being written
 
 
 class SmtpSettings(_Part):

@@ -137,6 +137,12 @@ def _publish(parts: Parts, limit: int) -> Sequence[str]:  # noqa: ARG001 - every
     return [f"{name}={count}" for name, count in publish(parts).items()]
 
 
+def _resend(parts: Parts, limit: int) -> Sequence[str]:
+    from vault.steps.notices import resend
+
+    return [f"sent={resend(parts, limit)}"]
+
+
 STEPS: dict[str, tuple[str, Callable[[Parts, int], Sequence[str]]]] = {
     "receive-mail": ("intake", _receive_mail),
     "receive-post": ("intake", _receive_post),
@@ -145,6 +151,7 @@ STEPS: dict[str, tuple[str, Callable[[Parts, int], Sequence[str]]]] = {
     "seal": ("sealer", _seal),
     "deliver": ("sealer", _deliver),
     "remind": ("collector", _remind),
+    "resend": ("collector", _resend),
     "keep": ("keeper", _keep),
     "publish-log": ("keeper", _publish),
 }

@@ -155,13 +155,17 @@ class CaseEvent:
 
 
 def pauses(events: list[CaseEvent]) -> list[tuple[datetime, datetime | None]]:
-    """Read the clock's pauses off the events: from the question sent to the answer's arrival."""
+    """Read the clock's pauses off the events: from the question sent to the answer's arrival.
+
+    An answer counts from its arrival at an official channel (``arrived``), not from our reading it.
+    """
     found: list[tuple[datetime, datetime | None]] = []
     for event in events:
         if event.event is Event.QUESTION_SENT:
             found.append((event.at, None))
         elif event.event is Event.ANSWER_ARRIVED and found and found[-1][1] is None:
-            found[-1] = (found[-1][0], event.at)
+            arrived = event.detail.get("arrived")
+            found[-1] = (found[-1][0], min(datetime.fromisoformat(arrived), event.at) if arrived else event.at)
     return found
 
 

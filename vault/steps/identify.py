@@ -165,9 +165,18 @@ def _check(parts: Parts, file: CaseFile, case: Case, candidate: Candidate | None
 
 
 def _prove(
-    parts: Parts, file: CaseFile, case: Case, candidate: Candidate, *, evidence: str, key: dict[str, str] | None
+    parts: Parts,
+    file: CaseFile,
+    case: Case,
+    candidate: Candidate,
+    *,
+    evidence: str,
+    key: dict[str, str] | None,
+    reply: Arrival | None = None,
 ) -> Case:
     with parts.database.connect() as connection:
+        if reply is not None:
+            take_reply(connection, reply.ref, parts.now())
         file.put(connection, CANDIDATE, {"subject": candidate.subject})
         if key is not None:
             file.put(connection, ANSWER_KEY, key)
@@ -210,12 +219,9 @@ def _look_at_reply(parts: Parts, case: Case, reply: Arrival) -> Case:
     expected = file.get(CODE)
     if case.stage is Stage.CHECKING and given and expected and _fits(expected, given, parts.now()):
         candidate = read_candidate(parts, case.ref, expected["subject"])
-        case = _prove(parts, file, case, candidate, evidence="one_time_code", key=_key_of_reply(file, said))
-    else:
-        case = _keep_reply(parts, file, case, given, expected)
-    with parts.database.connect() as connection:
-        take_reply(connection, reply.ref, parts.now())
-    return case
+        key = _key_of_reply(file, said)
+        return _prove(parts, file, case, candidate, evidence="one_time_code", key=key, reply=reply)
+    return _keep_reply(parts, file, case, reply, given)
 
 
 def _fits(expected: dict[str, Any], given: str, now: datetime) -> bool:
@@ -230,18 +236,19 @@ def _key_of_reply(file: CaseFile, said: dict[str, Any]) -> dict[str, str] | None
     return signing_key(said, [key.decode("utf-8", "replace") for key in armoured])
 
 
-def _keep_reply(parts: Parts, file: CaseFile, case: Case, given: str | None, expected: dict[str, Any] | None) -> Case:
+def _keep_reply(parts: Parts, file: CaseFile, case: Case, reply: Arrival, given: str | None) -> Case:
     """Count a wrong code, close an open pause, and show the reply to a person."""
     why = "reply_to_read"
     event = Event.ANSWER_ARRIVED if case.stage is Stage.ASKED else Event.EXCEPTION_RAISED
+    expected = file.get(CODE)
     with parts.database.connect() as connection:
+        take_reply(connection, reply.ref, parts.now())
         if given and expected:
             tries = int(expected["tries"]) + 1
             file.put(connection, CODE, {**expected, "tries": tries})
             why = "code_exhausted" if tries >= _MOST_TRIES else "code_wrong"
-        return append(
-            connection, case, event, actor=parts.actor, at=parts.now(), detail={"exception": why}, exception=why
-        )
+        detail = {"exception": why, "arrived": reply.received_at.isoformat()}
+        return append(connection, case, event, actor=parts.actor, at=parts.now(), detail=detail, exception=why)
 
 
 def read_candidate(parts: Parts, ref: str, subject: str) -> Candidate:

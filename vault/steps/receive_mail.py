@@ -54,7 +54,7 @@ def read_message(message: Message, tools: MailTools) -> Incoming:
     return Incoming(
         channel=Channel.MAIL,
         source=message.source,
-        same=_same(message.data, opened),
+        same=_same(message, opened),
         original=message.data,
         received_at=message.received_at,
         language=request.language,
@@ -66,10 +66,14 @@ def read_message(message: Message, tools: MailTools) -> Incoming:
     )
 
 
-def _same(raw: bytes, opened: OpenedMail) -> bytes:
-    """Return what two copies of one message share: its Message-ID and its body, not its way through the servers."""
-    body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[2].rstrip()
-    return (opened.headers.message_id or "").encode() + b"\0" + sha256(body).digest()
+def _same(message: Message, opened: OpenedMail) -> bytes:
+    """Return what two copies of one message share: its Message-ID, sender and body, not its way through the servers.
+
+    Without a Message-ID nothing is taken for a copy: two people may write the same few words.
+    """
+    body = message.data.replace(b"\r\n", b"\n").partition(b"\n\n")[2].rstrip()
+    name = opened.headers.message_id or message.source
+    return b"\0".join([name.encode(), (opened.headers.from_address or "").encode(), sha256(body).digest()])
 
 
 def _judge(opened: OpenedMail, request: Request) -> tuple[str | None, str | None]:

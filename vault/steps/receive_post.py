@@ -1,6 +1,7 @@
 """Receive post: every sheet in the scan folder becomes letters, every letter a case or a visible exception."""
 
 import os
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,20 +21,35 @@ from vault.storage.outgoing import get_outgoing
 
 _ENOUGH = 50  # files a run
 _LANGUAGES = ("fi", "sv", "en")
+_TOO_LARGE = "scan_too_large"
 
 
 def receive_post(parts: Parts, limit: int = _ENOUGH) -> list[str]:
     """Take in what lies in the scan folder; return the references of new cases.
 
     A file is unlinked once every letter in it is durable; what the folder holds besides
-    files (links, pipes) becomes an exception and goes too.
+    files (links, pipes) becomes an exception and goes too. One beyond the size limit becomes an
+    exception and stays, because nothing of it is stored.
     """
     refs: list[str] = []
-    for path in list(sheets(parts.settings.scans.folder))[:limit]:
-        refs += [taken.case.ref for taken in _take_file(parts, path) if taken.fresh]
-        with suppress(FileNotFoundError):
-            path.unlink()
+    for path in _settled(parts, limit):
+        taken = _take_file(parts, path)
+        refs += [item.case.ref for item in taken if item.fresh]
+        if all(item.case.exception != _TOO_LARGE for item in taken):
+            with suppress(FileNotFoundError):
+                path.unlink()
     return refs
+
+
+def _settled(parts: Parts, limit: int) -> list[Path]:
+    """List files that nobody has written to for a while: a scanner may still be at work on the others."""
+    before = time.time() - parts.settings.scans.settle_seconds
+    found = []
+    for path in sheets(parts.settings.scans.folder):
+        with suppress(FileNotFoundError):
+            if path.lstat().st_mtime <= before:
+                found.append(path)
+    return found[:limit]
 
 
 def _take_file(parts: Parts, path: Path) -> list[Taken]:
@@ -44,7 +60,8 @@ def _take_file(parts: Parts, path: Path) -> list[Taken]:
         return [take(parts, _strange(stamp, received_at, b"", "scan_not_a_file"))]
     data = _read(path, parts.settings.limits.message_bytes)
     if data is None:
-        return [take(parts, _strange(stamp, received_at, b"", "scan_too_large"))]
+        known = already_taken(parts, stamp)
+        return [known or take(parts, _strange(stamp, received_at, b"", _TOO_LARGE))]
     result = read_scan(data, parts.settings.limits)
     if not result.letters:
         return [take(parts, _strange(stamp, received_at, data, f"scan_{result.reason or 'unreadable'}"))]

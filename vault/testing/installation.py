@@ -99,7 +99,7 @@ def start(home: Path, *, durable: bool = True, stand_ins: bool = True) -> Instal
         "objects": _objects(home, used, durable=durable, stand_ins=stand_ins),
         "keys": _keys(installation),
         "mailbox": _mailbox(home, used, stand_ins=stand_ins),
-        "scans": {"folder": str(_folder(home / "scans"))},
+        "scans": {"folder": str(_folder(home / "scans")), "settle_seconds": 0.0},
         "smtp": smtp_sink.start(home / "smtp").settings(ADDRESS).model_dump(mode="json", exclude_none=True),
         "openpgp": make_openpgp_home(_gpg_home(installation)).model_dump(mode="json"),
         "smime": make_smime(home / "secrets").model_dump(mode="json"),
