@@ -65,12 +65,13 @@ def _guarded(desk: Desk, route: Route) -> entry.Answer:
             form = await _form(desk, request, session)
             _check_role(session, route)
             made = await run_in_threadpool(route.handler, Visit(desk, request, session, form))
+            response = _finish(desk, request, session, made)
         except VaultError as error:
-            made = problem(error)
+            response = _finish(desk, request, session, problem(error))
         except Exception as error:  # noqa: BLE001 - a fault of ours becomes a page, and its values stay out of the log
             _LOG.error("%s in %s %s", type(error).__name__, route.method, _place(error))
-            made = unexpected()
-        return _finish(desk, request, session, made)
+            response = _finish(desk, request, session, unexpected())
+        return response
 
     return answer
 

@@ -80,6 +80,7 @@ class Renderer:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,
         )
         self._environment.filters.update(day=day, local=local, moment=moment, actor=actor)
 
@@ -99,6 +100,8 @@ class Renderer:
             "token": token,
             "here": request.url.path + query if request.method == "GET" else "/",
             "airflow_url": self._airflow_url,
+            # Airflow's frame lets nothing out: no new window, no PDF viewer, no change of the page around it
+            "framed": request.headers.get("sec-fetch-dest") == "iframe",
             "room": "",
             **page.values,
         }
