@@ -1,6 +1,10 @@
 """Makes rows of what was measured: speed and CPU of each step, of the whole road, and what Airflow adds."""
 
-from bench.meter import Laps, median_ratio
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bench.meter import Cost, Laps
 from bench.road import ROAD, Road
 from bench.rows import Row
 from bench.withairflow import Watched
@@ -18,26 +22,29 @@ def step_rows(road: Road) -> list[Row]:
     return [row for name, laps in road.laps.items() for row in _step(name, laps, road.theirs.get(name))]
 
 
-def _step(name: str, laps: Laps, theirs: list[float] | None) -> list[Row]:
-    note = f"{laps.total} cases, median of {len(laps.costs)} batches"
+def _step(name: str, laps: Laps, theirs: list[Cost] | None) -> list[Row]:
+    speed = Row(f"{name}/speed", laps.speed, _SPEED, note=f"{laps.total} cases, median of {len(laps.costs)} batches")
+    cpu = Row(f"{name}/cpu", laps.own_each, _CPU, note="our processes and their children")
+    note = "PostgreSQL, objects, mailbox, keys, mail sink"
+    servers = Row(f"{name}/servers-cpu", laps.beside_each, _CPU, note=note)
+    if not theirs:
+        return [speed, cpu, servers]
+    ours, peer = laps.first(len(theirs)), Laps(theirs, laps.cases[: len(theirs)])
+    ratio = _median_ratio(ours.speeds, peer.speeds)
     return [
-        _speed(name, laps, theirs, note),
-        Row(f"{name}/cpu", laps.own_each, _CPU, note="our processes and their children"),
-        Row(f"{name}/servers-cpu", laps.beside_each, _CPU, note="PostgreSQL, objects, mailbox, keys, mail sink"),
+        _beside(speed, _PEERS[name], peer.speed, ratio, peer.total),
+        _beside(cpu, _PEERS[name], peer.own_each, ours.own_each / peer.own_each, peer.total),
+        servers,
     ]
 
 
-def _speed(name: str, laps: Laps, theirs: list[float] | None, note: str) -> Row:
-    if not theirs:
-        return Row(f"{name}/speed", laps.speed, _SPEED, note=note)
-    pairs = list(zip(laps.cases, laps.costs, theirs, strict=False))
-    ours = [cases / cost.wall for cases, cost, _ in pairs]
-    bare = [cases / seconds for cases, _, seconds in pairs]
-    note = f"{note}; the peer ran on the first {sum(cases for cases, _, _ in pairs)}"
-    peer = Laps()
-    for cases, cost, seconds in pairs:
-        peer.add(type(cost)(seconds, 0.0), cases)
-    return Row(f"{name}/speed", laps.speed, _SPEED, _PEERS[name], peer.speed, median_ratio(ours, bare), note)
+def _beside(row: Row, peer: str, value: float, ratio: float, cases: int) -> Row:
+    note = f"{row.note}; the peer did the first {cases} cases, the ratio is over these"
+    return replace(row, peer=peer, peer_value=value, ratio=ratio, note=note)
+
+
+def _median_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
 def _whole(road: Road) -> tuple[float, float, int]:

@@ -8,7 +8,7 @@ import os
 import resource
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,11 +68,19 @@ class Laps:
         """Seconds of all batches together."""
         return sum(cost.wall for cost in self.costs)
 
+    def first(self, batches: int) -> "Laps":
+        """Return the first batches alone."""
+        return Laps(self.costs[:batches], self.cases[:batches])
+
+    @property
+    def speeds(self) -> list[float]:
+        """Cases per second of each batch."""
+        return [cases / cost.wall for cases, cost in zip(self.cases, self.costs, strict=True)]
+
     @property
     def speed(self) -> float:
         """Cases per second, the median of the batches."""
-        speeds = [cases / cost.wall for cases, cost in zip(self.cases, self.costs, strict=True)]
-        return statistics.median(speeds)
+        return statistics.median(self.speeds)
 
     @property
     def own_each(self) -> float:
@@ -143,8 +151,3 @@ def _family(pid: int, children: dict[int, list[int]]) -> Iterable[int]:
     yield pid
     for child in children.get(pid, ()):
         yield from _family(child, children)
-
-
-def median_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the median of pairwise ratios."""
-    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))

@@ -5,7 +5,6 @@ import email.policy
 import pkgutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from unittest import mock
 
 import typst
 
+from bench.meter import Cost, Meter
 from vault.settings import OpenPgpSettings
 
 
@@ -44,16 +44,16 @@ def overheard(function: str) -> Iterator[list[Call]]:
         yield calls
 
 
-def gpg_decrypt(mails: Sequence[bytes], settings: OpenPgpSettings) -> float:
-    """Decrypt the mails' OpenPGP parts by the stock gpg with the controller's key; return seconds."""
+def gpg_decrypt(mails: Sequence[bytes], settings: OpenPgpSettings) -> Cost:
+    """Decrypt the mails' OpenPGP parts by the stock gpg with the controller's key."""
     parts = [_encrypted_part(raw) for raw in mails]
     command = [*_gpg(settings.home), "--pinentry-mode", "loopback", "--passphrase-file", str(settings.passphrase_file)]
-    begun = time.perf_counter()
-    for part in parts:
-        _run([*command, "--skip-verify", "--decrypt"], part)
-    seconds = time.perf_counter() - begun
+    costs: list[Cost] = []
+    with Meter().lap(costs):
+        for part in parts:
+            _run([*command, "--skip-verify", "--decrypt"], part)
     _run(["gpgconf", "--homedir", str(settings.home), "--kill", "gpg-agent"], b"")
-    return seconds
+    return costs[0]
 
 
 def _encrypted_part(raw: bytes) -> bytes:
@@ -64,25 +64,27 @@ def _encrypted_part(raw: bytes) -> bytes:
     return payload if isinstance(payload, bytes) else b""
 
 
-def typst_compile(calls: Sequence[Call]) -> float:
-    """Compile the same documents again by the bare library; return seconds."""
-    begun = time.perf_counter()
-    for call in calls:
-        typst.compile(*call.arguments, **call.options)
-    return time.perf_counter() - begun
+def typst_compile(calls: Sequence[Call]) -> Cost:
+    """Compile the same documents again by the bare library."""
+    costs: list[Cost] = []
+    with Meter().lap(costs):
+        for call in calls:
+            typst.compile(*call.arguments, **call.options)
+    return costs[0]
 
 
-def gpg_encrypt(archives: Sequence[bytes], public_key: str) -> float:
-    """Encrypt the same bytes by the stock gpg without compressing or signing; return seconds."""
+def gpg_encrypt(archives: Sequence[bytes], public_key: str) -> Cost:
+    """Encrypt the same bytes by the stock gpg without compressing or signing."""
+    costs: list[Cost] = []
     with tempfile.TemporaryDirectory(prefix="dsr-bench-") as folder:
         home, key = Path(folder, "home"), Path(folder, "key.asc")
         home.mkdir(mode=0o700)
         key.write_text(public_key, encoding="ascii")
         command = [*_gpg(home), "--no-autostart", "-z0", "--recipient-file", str(key), "--encrypt"]
-        begun = time.perf_counter()
-        for archive in archives:
-            _run(command, archive)
-        return time.perf_counter() - begun
+        with Meter().lap(costs):
+            for archive in archives:
+                _run(command, archive)
+    return costs[0]
 
 
 def _gpg(home: Path) -> list[str]:

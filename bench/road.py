@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bench.meter import Laps, Meter
+from bench.meter import Cost, Laps, Meter
 from bench.peers import Call, gpg_decrypt, gpg_encrypt, overheard, typst_compile
 from bench.people import Crowd, sheets
 from vault.domain.case import Stage
@@ -34,7 +34,7 @@ class Road:
     """One run of the road.
 
     :param laps: what each step cost, batch by batch.
-    :param theirs: seconds that each step's peer took for the same batches.
+    :param theirs: what each step's peer cost for the same batches.
     """
 
     installation: Installation
@@ -42,7 +42,7 @@ class Road:
     mails: Sequence[bytes]
     say: Callable[[str], None]
     laps: dict[str, Laps] = field(default_factory=dict)
-    theirs: dict[str, list[float]] = field(default_factory=dict)
+    theirs: dict[str, list[Cost]] = field(default_factory=dict)
 
     def run(self, letters: int) -> None:
         """Take every mail to its answer, then some letters as far as the code that goes by post.
@@ -96,11 +96,11 @@ class Road:
 
         self._overheard("seal", "sealer", step, "vault.package.openpgp_package.make_archive", self._encrypt_again)
 
-    def _encrypt_again(self, calls: Sequence[Call]) -> float:
+    def _encrypt_again(self, calls: Sequence[Call]) -> Cost:
         return gpg_encrypt([make_archive(call.arguments[0]) for call in calls], self.crowd.homes[0].public_key())
 
     def _overheard(
-        self, name: str, office: str, step: Step, function: str, again: Callable[[Sequence[Call]], float]
+        self, name: str, office: str, step: Step, function: str, again: Callable[[Sequence[Call]], Cost]
     ) -> None:
         """Run a step, and give a bare tool what it gave to the same tool."""
         for number, size in enumerate(self._batches()):
@@ -111,8 +111,8 @@ class Road:
             else:
                 self._batch(name, office, step, size)
 
-    def _peer(self, name: str, seconds: float) -> None:
-        self.theirs.setdefault(name, []).append(seconds)
+    def _peer(self, name: str, cost: Cost) -> None:
+        self.theirs.setdefault(name, []).append(cost)
 
     def _publish(self) -> None:
         def step(parts: Parts, size: int) -> Sequence[str]:

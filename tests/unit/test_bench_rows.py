@@ -116,7 +116,7 @@ def test_speed_is_the_median_of_batches_and_cpu_is_per_case() -> None:
 def _road() -> Road:
     road = object.__new__(Road)
     road.laps = {name: _laps((10, 1.0), (10, 1.0)) for name in ROAD}
-    road.theirs = {"collect": [0.5, 0.25]}
+    road.theirs = {"collect": [Cost(0.5, 0.25), Cost(0.25, 0.15)]}
     return road
 
 
@@ -125,6 +125,8 @@ def test_a_step_with_a_peer_carries_the_median_of_the_paired_ratios() -> None:
     speed = rows["collect/speed"]
     assert (speed.value, speed.peer, speed.peer_value) == (10.0, "typst.compile", 30.0)
     assert speed.ratio == pytest.approx((0.5 + 0.25) / 2)
+    assert rows["collect/cpu"].peer_value == pytest.approx(0.02)
+    assert rows["collect/cpu"].ratio == pytest.approx(2.5)
     assert rows["identify/speed"].peer is None
     assert {name.rpartition("/")[2] for name in rows} == {"speed", "cpu", "servers-cpu"}
 
