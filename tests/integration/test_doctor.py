@@ -3,8 +3,10 @@
 import json
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -14,6 +16,7 @@ from click.testing import CliRunner
 from vault.cli import main
 from vault.cli.doctor import PROBES, examine
 from vault.cli.probes import keys as keys_probe
+from vault.cli.probes import objects as objects_probe
 from vault.cli.probes.finding import Finding
 from vault.cli.probes.secretfiles import secret_files
 from vault.crypto.local import LocalKeyService
@@ -163,12 +166,27 @@ def test_a_log_bucket_without_a_lock_is_unfit(settings: Settings) -> None:
     assert "Object Lock refuses deletion" in found
 
 
+def test_a_link_that_outlives_its_end_is_unfit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurried = SimpleNamespace(sleep=lambda _seconds: None, monotonic=time.monotonic)
+    monkeypatch.setattr(objects_probe, "time", hurried)  # looks at the link while it still lives
+    monkeypatch.setattr(objects_probe, "_LINK_SECONDS", 60)
+
+    found = unfit(examine(settings, ("objects",)))
+
+    assert found == {
+        "presigned links expire": "a link still opens after its end; never hand out links of this object store"
+    }
+
+
 def test_the_object_stores_probe_tidies_up(settings: Settings, installation: Installation) -> None:
+    def probes() -> list[str]:
+        with installation.office("operator") as parts:
+            return [*parts.objects.list("doctor/"), *parts.objects.list_locked("doctor/")]
+
+    before = probes()
     examine(settings, ("objects",))
 
-    with installation.office("operator") as parts:
-        assert [key for key in parts.objects.list() if key.startswith("doctor/")] == []
-        assert [key for key in parts.objects.list_locked() if key.startswith("doctor/")] == []
+    assert probes() == before
 
 
 # --- key service

@@ -1,5 +1,6 @@
 """Servers of one's own: private, unprivileged, found again after a crash, gone when they are done with."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,7 +8,6 @@ import smtplib
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -127,20 +127,24 @@ def test_a_server_ends_when_its_starter_is_killed(name: str, tmp_path: Path) -> 
     module = "moto_server" if name == "moto" else "smtp_sink" if name == "smtp" else name
     script = (
         "import os, pathlib, signal, sys\n"
+        "from vault.testing import processes\n"
         f"from vault.testing.{module} import {LENT[name].__name__} as lend\n"
         "with lend() as server:\n"
-        "    pathlib.Path(sys.argv[1]).write_text(str(server.home))\n"
+        "    running = processes.running_in(server.home)\n"
+        "    members = [member for one in running for member in processes.session_of(one.pid)]\n"
+        "    lines = [str(server.home), *(member.to_json() for member in members)]\n"
+        "    pathlib.Path(sys.argv[1]).write_text('\\n'.join(lines))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, tmp_path / "home"], check=False)
     assert done.returncode == -signal.SIGKILL
-    home = Path((tmp_path / "home").read_text())
+    home, *lines = (tmp_path / "home").read_text().splitlines()
+    started = [processes.Running(**json.loads(line)) for line in lines]
 
-    end = time.monotonic() + 10
-    while home.exists() and time.monotonic() < end:
-        time.sleep(0.05)
+    processes.wait_until(lambda: not Path(home).exists(), "the end", seconds=10)
 
-    assert not home.exists()
+    assert started
+    assert not any(process.alive() for process in started)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -27,7 +27,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "dag-processor": (),
     "triggerer": ("--skip-serve-logs",),
 }
-_HEALTHY_SECONDS = 180.0
+_HEALTHY_SECONDS = 300.0  # half a minute alone on two cores
 _HEALTH = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -56,11 +56,11 @@ class AirflowServer:
         :raises OutOfReachError: Airflow refuses the password.
         """
         body = {"username": user, "password": read_secret(self.password_file(user))}
-        answer = httpx.post(f"{self.url}/auth/token", json=body, timeout=30)
+        answer = httpx.post(f"{self.url}/auth/token", json=body, timeout=60)
         if answer.status_code != httpx.codes.CREATED:
             raise OutOfReachError("airflow_refused", f"Airflow answered {answer.status_code} to a sign-in")
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        return httpx.Client(base_url=f"{self.url}/api/v2", headers=headers, timeout=30)
+        return httpx.Client(base_url=f"{self.url}/api/v2", headers=headers, timeout=60)
 
     def health(self) -> dict[str, Any]:
         """Tell how each part says it is: `healthy`, `unhealthy` or None."""
@@ -87,7 +87,7 @@ def airflow(plan: Plan, directory: Path | None = None) -> Iterator[AirflowServer
 def start(plan: Plan, directory: Path) -> AirflowServer:
     """Start an Airflow that outlives us, or adopt the one that runs there; a part that died is started again.
 
-    :raises OutOfReachError: a part does not start or is not healthy within three minutes.
+    :raises OutOfReachError: a part does not start or is not healthy within five minutes.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     server = _recall(directory) or AirflowServer(plan.port or free_port(), directory)
@@ -105,6 +105,7 @@ def start_part(part: str, plan: Plan, server: AirflowServer) -> None:
     """Start one part, unless it runs."""
     if processes.read_pid(server.home / f"{part}.pid") is not None:
         return
+    processes.stop_named(part, server.home)  # what it started before it died
     env = environment(plan, server.home, server.port, os.environ)
     if part == "api-server":
         env |= plan.api_env
@@ -118,7 +119,6 @@ def stop(directory: Path) -> None:
         _ask_to_end(directory)
     for part in PARTS:
         processes.stop_named(part, directory)
-    processes.kill_strays({"AIRFLOW_HOME": str(directory)})
 
 
 def destroy(directory: Path) -> None:

@@ -14,6 +14,20 @@ from vault.testing.processes import Account, Running, identity
 
 _FAST = Path("/dev/shm")  # noqa: S108 - only a parent: what is made in it is a private directory with a random name
 _Server = TypeVar("_Server")
+# Kills every process of the sessions in $0 and removes the files in "$@"; in /proc/PID/stat the
+# session is the fourth word after the name, which stands in brackets.
+_GUARD = """
+trap "" INT TERM HUP
+read -r _ && exit 0
+for stat in /proc/[0-9]*/stat; do
+    read -r line <"$stat" || continue
+    set -f; fields=${line##*) }; rest=${fields#* * * }; set +f
+    pid=${stat#/proc/}
+    case " $0 " in *" ${rest%% *} "*) kill -KILL "${pid%/stat}" ;; esac
+done 2>/dev/null
+sleep 0.2
+rm -rf -- "$@"
+"""
 
 
 def write_private(path: Path, text: str, account: Account | None = None) -> Path:
@@ -116,15 +130,14 @@ def lent(
 
 
 @contextlib.contextmanager
-def guarded(processes: Sequence[Running], *leftovers: Path) -> Iterator[None]:
+def guarded(processes_to_end: Sequence[Running], *leftovers: Path) -> Iterator[None]:
     """While inside, see to it that the servers end and `leftovers` go even if we are killed with SIGKILL.
 
     A shell holds the read end of a pipe: our death closes the other end, whatever killed us.
     """
-    groups = " ".join(f"-{process.pid}" for process in processes)
-    script = f'trap "" INT TERM HUP; read -r _ && exit 0; kill -KILL -- {groups}; sleep 0.2; rm -rf -- "$@"'
+    sessions = " ".join(str(process.pid) for process in processes_to_end)
     guard = subprocess.Popen(
-        ["/bin/sh", "-c", script, "guard", *map(str, leftovers)],
+        ["/bin/sh", "-c", _GUARD, sessions, *map(str, leftovers)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -154,13 +154,12 @@ def wait_until(ready: Callable[[], bool], what: str, *, process: Running | None 
 
 
 def stop(process: Running, *, first: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> None:
-    """Ask the process to end, then kill it and the rest of its process group."""
+    """Ask the process to end, then kill it and the rest of its session."""
     if process.alive():
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, first)
         _wait_gone(process, seconds)
-    _kill_group(process)
-    _wait_gone(process, seconds)
+    _kill_session(process)
     child = _CHILDREN.pop(process.pid, None)
     if child is not None:
         child.wait()
@@ -168,12 +167,16 @@ def stop(process: Running, *, first: signal.Signals = signal.SIGTERM, seconds: f
 
 def read_pid(path: Path) -> Running | None:
     """Read a pid file; None when it is missing, malformed or names a process that has ended."""
+    process = _noted(path)
+    return process if process is not None and process.alive() else None
+
+
+def _noted(path: Path) -> Running | None:
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
-        process = Running(int(body["pid"]), int(body["started"]))
+        return Running(int(body["pid"]), int(body["started"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return process if process.alive() else None
 
 
 def running_in(home: Path) -> list[Running]:
@@ -190,22 +193,22 @@ def start_named(name: str, home: Path, command: Sequence[str | Path], **options:
 
 
 def stop_named(name: str, home: Path, *, first: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> None:
-    """Stop the server of this pid file, if it runs, and remove the file."""
+    """Stop the server of this pid file and what it started, even if it died itself, and remove the file."""
     path = home / f"{name}.pid"
-    running = read_pid(path)
-    if running is not None:
-        stop(running, first=first, seconds=seconds)
+    noted = _noted(path)
+    if noted is not None:
+        stop(noted, first=first, seconds=seconds)
     path.unlink(missing_ok=True)
 
 
-def kill_strays(mark: Mapping[str, str]) -> None:
-    """Kill processes that carry all of these variables: what a server started in sessions of their own."""
-    wanted = {f"{name}={value}".encode() for name, value in mark.items()}
+def session_of(pid: int) -> list[Running]:
+    """Find the processes of the session that a server began, whatever groups they made for themselves."""
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            carried = (folder / "environ").read_bytes().split(b"\0")
-            if wanted <= set(carried) and int(folder.name) != os.getpid():
-                os.kill(int(folder.name), signal.SIGKILL)
+        fields = _fields(int(folder.name))
+        if fields and fields[3] == str(pid):
+            found.append(Running(int(folder.name), int(fields[19])))
+    return found
 
 
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}  # ours, to be reaped; adopted ones are not in here
@@ -215,12 +218,18 @@ def _start_of(pid: int) -> int | None:
     child = _CHILDREN.get(pid)
     if child is not None and child.poll() is not None:
         return None
+    fields = _fields(pid)
+    return int(fields[19]) if fields else None
+
+
+def _fields(pid: int) -> list[str]:
+    """Read what follows the name in /proc/PID/stat (state, parent, group, session, ...); [] once it has ended."""
     try:
-        # the command's name stands in brackets and may hold spaces and brackets itself
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
+        return []
+    fields = text.rpartition(")")[2].split()  # the name stands in brackets and may hold spaces and brackets itself
+    return [] if fields[0] in "ZX" else fields
 
 
 def _wait_gone(process: Running, seconds: float) -> None:
@@ -229,9 +238,13 @@ def _wait_gone(process: Running, seconds: float) -> None:
         time.sleep(_POLL)
 
 
-def _kill_group(process: Running) -> None:
-    """Kill what is left of the group, unless its number now belongs to somebody else's process."""
+def _kill_session(process: Running) -> None:
+    """Kill what is left of the session, unless its number now belongs to somebody else's process."""
     if _start_of(process.pid) not in {None, process.started}:
         return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    left = session_of(process.pid)
+    for member in left:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(member.pid, signal.SIGKILL)
+    for member in left:
+        _wait_gone(member, 5)

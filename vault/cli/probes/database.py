@@ -12,6 +12,7 @@ from vault.settings import DatabaseSettings, Settings
 from vault.storage.database import conninfo
 
 _SECONDS = 10
+_NO_FILE = "/nonexistent/pgpass"
 _DURABLE = ("fsync", "full_page_writes")
 
 
@@ -35,7 +36,7 @@ def _answers(settings: DatabaseSettings) -> str:
 
 def _refuses(settings: DatabaseSettings, password: str) -> str:
     # no password file of this account's may help out
-    info = make_conninfo(conninfo(settings), password=password, passfile="/nonexistent/pgpass", connect_timeout=_SECONDS)
+    info = make_conninfo(conninfo(settings), password=password, passfile=_NO_FILE, connect_timeout=_SECONDS)
     try:
         psycopg.connect(info).close()
     except psycopg.OperationalError:
