@@ -7,6 +7,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from bench.figures import airflow_rows, road_rows, step_rows
@@ -87,17 +88,19 @@ def _without(cases: int, say: Say) -> Road:
 
 def _with(cases: int, say: Say) -> Watched:
     say("starting servers and Airflow")
-    with installed() as installation:
-        crowd = gather(installation, cases)
+    with installed() as installation, ThreadPoolExecutor(1) as aside:
+        starting = aside.submit(start_airflow, installation)
         try:
+            crowd = gather(installation, cases)
             letters = mails(installation, crowd)
-            server = start_airflow(installation)
+            crowd.close()
+            server = starting.result()
             say("Airflow is healthy")
             limit = max(_FEWEST_SECONDS, _SECONDS_A_CASE * cases)
             return Watch(installation, server, say).run(letters, limit)
         finally:
+            wait([starting])
             stop_airflow(installation.home)
-            crowd.close()
 
 
 if __name__ == "__main__":
