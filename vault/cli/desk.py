@@ -17,7 +17,15 @@ def desk() -> None:
         with open_office("desk") as parts:
             settings = parts.settings.desk
             app = create_app(parts)
-            uvicorn.run(app, host=settings.host, port=settings.port, access_log=False, log_level="warning")
+            uvicorn.run(
+                app,
+                host=settings.host,
+                port=settings.port,
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                timeout_graceful_shutdown=5,
+            )
     except VaultError as error:
         click.echo(f"{error.code}: {error.advice}", err=True)
         raise SystemExit(error.exit_code) from None
