@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from vault.cli import main
+from vault.cli.cases import STEPS
 from vault.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +107,13 @@ def test_the_pictures_of_the_readme_are_there() -> None:
 def test_the_readme_shows_the_help_of_today() -> None:
     told = CliRunner().invoke(main, ["--help"], prog_name="dsr", terminal_width=120, max_content_width=120).output
     assert f"```\n$ dsr --help\n{told}```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_operations_name_every_step_in_order() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    told = re.search(r"`dsr step ([\w-]+)`((?:, `[\w-]+`)+)\.", text)
+    assert told is not None
+    assert [told[1], *CODE.findall(told[2])] == list(STEPS)
 
 
 def settings_of(part: type[BaseModel], prefix: str = "") -> dict[str, str]:
