@@ -180,10 +180,10 @@ def _fields(cast: Cast, role: str, answer_by: str) -> dict[str, str | tuple[str,
     }
 
 
-def drop_scans(cast: Cast) -> None:
-    """Put the sheets into the scan folder, each in one step."""
+def drop_scans(cast: Cast, sheets: dict[str, bytes] | None = None) -> None:
+    """Put sheets into the scan folder, each in one step; all of the cast's when none are given."""
     folder = cast.installation.settings().scans.folder
-    for name, data in scans(cast).items():
+    for name, data in (sheets or scans(cast)).items():
         part = cast.installation.home / name
         part.write_bytes(data)
         part.replace(folder / name)
