@@ -21,6 +21,7 @@ from vault.storage.database import Database
 from vault.storage.keys import SealedKeyTable, WrappedKeyTable
 from vault.storage.objects import Objects
 
+_PEOPLE, _MACHINE = 16, 4  # connections: many pages at once at the desk, one case at a time elsewhere
 READS_REGISTER = frozenset({OfficeName.COLLECTOR, OfficeName.SEALER, OfficeName.REGISTRY})
 
 
@@ -46,7 +47,7 @@ def open_office(name: OfficeName | str, settings: Settings | None = None) -> Ite
     settings = settings or load()
     service = key_service(settings, office)
     objects = Objects(settings.objects)
-    database = Database(settings.database)
+    database = Database(settings.database, size=_PEOPLE if office is OfficeName.DESK else _MACHINE)
     keys = KeyRing(service, WrappedKeyTable(database), SealedKeyTable(database))
     log = AccessLog(database, keys, service)
     register = OwnRegister(database, keys, service, log) if office in READS_REGISTER else None

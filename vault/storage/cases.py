@@ -156,6 +156,6 @@ def step_done(connection: Connection, ref: str, step: str) -> bool:
 def held(database: Database, ref: str) -> Iterator[bool]:
     """Hold a case for one worker; False when another worker has it. Ends with the connection, so a kill frees it."""
     number = int.from_bytes(sha256(ref.encode()).digest()[:8], "big", signed=True)
-    with database.connect() as connection:
+    with database.lock() as connection:
         row = connection.execute("select pg_try_advisory_xact_lock(%s)", (number,)).fetchone()
         yield bool(row and row[0])

@@ -31,6 +31,12 @@ def conninfo(settings: DatabaseSettings) -> str:
     )
 
 
+def _pool(info: str, size: int) -> "ConnectionPool[Connection]":
+    return ConnectionPool(
+        info, min_size=0, max_size=size, open=False, timeout=_CONNECT_SECONDS, reconnect_timeout=_CONNECT_SECONDS
+    )
+
+
 class Database:
     """A small pool; ``connect`` gives a connection whose block is one transaction.
 
@@ -39,9 +45,8 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings | str, *, size: int = 4) -> None:
         info = settings if isinstance(settings, str) else conninfo(settings)
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
-            info, min_size=0, max_size=size, open=False, timeout=_CONNECT_SECONDS, reconnect_timeout=_CONNECT_SECONDS
-        )
+        self._pool = _pool(info, size)
+        self._locks = _pool(info, size)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -49,9 +54,26 @@ class Database:
 
         :raises OutOfReachError: the database does not answer within 15 seconds or went away.
         """
-        self._pool.open()
+        with self._lent(self._pool) as connection:
+            yield connection
+
+    @contextmanager
+    def lock(self) -> Iterator[Connection]:
+        """Yield a connection that only holds a lock while others work.
+
+        It comes from a pool of its own: were both from one, as many holders as connections
+        would wait for each other for ever.
+
+        :raises OutOfReachError: as for ``connect``.
+        """
+        with self._lent(self._locks) as connection:
+            yield connection
+
+    @contextmanager
+    def _lent(self, pool: "ConnectionPool[Connection]") -> Iterator[Connection]:
+        pool.open()
         try:
-            with self._pool.connection() as connection:
+            with pool.connection() as connection:
                 yield connection
         except (PoolTimeout, psycopg.OperationalError):
             raise OutOfReachError(
@@ -61,6 +83,7 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
+        self._locks.close()
 
     def __repr__(self) -> str:
         return "Database()"
