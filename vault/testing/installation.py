@@ -26,7 +26,7 @@ from vault.storage.migrate import migrate
 from vault.storage.objects import Objects
 from vault.testing import dovecot, keyservice, moto_server, postgres, processes, rgw, smtp_sink
 from vault.testing.controller import ADDRESS, make_openpgp_home, make_smime
-from vault.testing.places import private_directory, write_private
+from vault.testing.places import guarded_house, private_directory, write_private
 from vault.testing.ports import free_port
 
 CONTROLLER = {
@@ -211,7 +211,9 @@ def installed() -> Iterator[Installation]:
     """Run a whole installation, with real servers only, while inside; it leaves nothing behind."""
     home = private_directory("dsr-inst-")
     try:
-        yield start(home, durable=False, stand_ins=False)
+        made = start(home, durable=False, stand_ins=False)
+        with guarded_house(home):
+            yield made
     finally:
         destroy(home)
 

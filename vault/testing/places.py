@@ -72,7 +72,8 @@ def base_of(home: Path, account: Account | None) -> Path:
         home.chmod(0o711)  # the account may pass through, not look around
     if not reachable(base, account):
         home.chmod(0o700)
-        base = private_directory("dsr-data-", account, parent=Path("/var/tmp"))  # noqa: S108 - mkdtemp
+        parent = _FAST if home.is_relative_to(_FAST) else Path("/var/tmp")  # noqa: S108 - mkdtemp
+        base = private_directory("dsr-data-", account, parent=parent)
     note.write_text(str(base), encoding="utf-8")
     return base
 
@@ -127,6 +128,16 @@ def lent(
         stop(home)
         if directory is None:
             discard(home)
+
+
+@contextlib.contextmanager
+def guarded_house(house: Path) -> Iterator[None]:
+    """Guard every server whose home lies somewhere under `house`, and the folder itself."""
+    homes = sorted({path.parent for path in house.rglob("*.pid")})
+    leftovers = [path for home in homes for name in ("run", "base") for path in _noted(home, name)]
+    leftovers += _noted(house, "nest")
+    with guarded([process for home in homes for process in processes.running_in(home)], *leftovers, house):
+        yield
 
 
 @contextlib.contextmanager
