@@ -40,11 +40,14 @@ ssl = required
 ssl_cert = <{certificate}
 ssl_key = <{key}
 ssl_min_protocol = TLSv1.2
-mail_location = maildir:{base}/mail/%n
+# an index on disk keeps senders and subjects of messages that were removed
+mail_location = maildir:{base}/mail/%n:INDEX=MEMORY
 auth_mechanisms = plain login
 # without the next line LMTP answers 550 User doesn't exist
 auth_username_format = %Ln
 mail_fsync = never
+# its default names every Message-ID, which a requester's own program chose
+deliver_log_format = %$
 passdb {{
   driver = passwd-file
   args = {base}/users
