@@ -84,15 +84,12 @@ def _pictures(desk: str, server: AirflowServer, ref: str) -> list[tuple[str, str
 
     return [
         ("dpo", "board", at_desk("/")),
-        ("dpo", "airflow-desk", lambda page: _goto(page, f"{server.url}/plugin/desk")),
+        ("dpo", "airflow-home", lambda page: _goto(page, f"{server.url}/plugin/desk")),
         ("operator", "airflow-dags", lambda page: _goto(page, f"{server.url}/dags")),
         ("clinician", "required-actions", lambda page: _goto(page, f"{server.url}/required_actions")),
-        ("clinician", "review-list", at_desk("/review")),
         ("clinician", "review", at_desk(f"/review/{ref}")),
-        ("dpo", "case", at_desk(f"/cases/{ref}")),
         ("registrar", "identity", at_desk(f"/identity/{ref}")),
-        ("registrar", "identity-list", at_desk("/identity")),
-        ("auditor", "airflow-auditor", lambda page: _goto(page, f"{server.url}/")),
+        ("auditor", "case", at_desk(f"/cases/{ref}")),
     ]
 
 

@@ -176,7 +176,6 @@ class Limits(_Part):
     message_bytes: int = Field(default=60_000_000, gt=0)
     child_seconds: int = Field(default=120, gt=0)
     child_bytes: int = Field(default=2_000_000_000, gt=0)
-    patients_an_hour: int = Field(default=100, gt=0)
     code_days: int = Field(default=14, gt=0)
     retention_days: int = Field(default=1095, gt=0)
 
@@ -184,7 +183,6 @@ class Limits(_Part):
 class Settings(_Part):
     """All of it."""
 
-    state: FilePath
     controller: Controller
     database: DatabaseSettings
     objects: ObjectSettings

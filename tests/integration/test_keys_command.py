@@ -73,7 +73,6 @@ def test_status_of_a_running_and_a_stopped_service(tmp_path: Path) -> None:
 
 
 SETTINGS = """
-state = "s"
 [controller]
 name = "c"
 address = []

@@ -132,5 +132,5 @@ def show_case(visit: Visit) -> Page:
 def clear(visit: Visit) -> Response:
     """Clear an exception that a person has looked at."""
     ref = reference_of(visit)
-    clear_exception(visit.desk.parts, visit.session.staff, ref)
+    clear_exception(visit.desk.parts, visit.session.staff, ref, went_out=visit.field("went_out") == "yes")
     return RedirectResponse(f"/cases/{ref}", 303)

@@ -66,12 +66,9 @@ class Event(StrEnum):
     REPLY_ARRIVED = "reply_arrived"
     EXCEPTION_RAISED = "exception_raised"
     EXCEPTION_CLEARED = "exception_cleared"
-    NOTICE_INTENDED = "notice_intended"
     NOTICE_SENT = "notice_sent"
     OFFERED = "offered"  # a human task in Airflow points at the case
     REMINDED = "reminded"
-    EXTENDED = "extended"
-    REGISTER_NOTED = "register_noted"  # the register says that the right was used
     PURGED = "purged"
 
 
@@ -81,12 +78,9 @@ STAYING = frozenset(
         Event.REPLY_ARRIVED,
         Event.EXCEPTION_RAISED,
         Event.EXCEPTION_CLEARED,
-        Event.NOTICE_INTENDED,
         Event.NOTICE_SENT,
         Event.OFFERED,
         Event.REMINDED,
-        Event.EXTENDED,
-        Event.REGISTER_NOTED,
         Event.PURGED,
     }
 )

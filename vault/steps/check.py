@@ -1,6 +1,8 @@
 """Check: what a registrar decides about a case at the desk, each look and each decision recorded."""
 
+import re
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from vault.domain.case import TERMINAL, Case, Event
@@ -9,10 +11,12 @@ from vault.domain.roles import Purpose, Role
 from vault.errors import ConflictError, NotAllowedError, RefusedError
 from vault.steps.casefile import CaseFile
 from vault.steps.identify import CANDIDATE
+from vault.steps.notices import road_of
 from vault.steps.parts import Parts, Staff
 from vault.steps.receive import PARTICULARS
 from vault.storage import outgoing
 from vault.storage.cases import append, get_case, held
+from vault.storage.database import Connection
 from vault.storage.outgoing import Outgoing
 
 EVIDENCE = "evidence"
@@ -88,7 +92,9 @@ def ask(parts: Parts, staff: Staff, ref: str, question: str) -> tuple[Case, str]
     with held(parts.database, ref) as mine:
         case = _open_case(parts, ref, mine=mine)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
-        road = "mail" if (file.get(PARTICULARS) or {}).get("reply_to") else "post"
+        road = road_of(file.get(PARTICULARS) or {})
+        if road is None:
+            raise RefusedError("no_address", "no address is known; correct the e-mail or postal address first", ref=ref)
         notice = Outgoing(f"{ref}-question-{case.version}", ref, "question", road, outgoing.INTENDED, parts.now())
         with parts.database.connect() as connection:
             file.put(connection, QUESTION, {"text": question.strip(), "by": staff.actor})
@@ -117,6 +123,7 @@ def correct(parts: Parts, staff: Staff, ref: str, changes: dict[str, str]) -> Ca
         case = _open_case(parts, ref, mine=mine)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
         particulars = file.get(PARTICULARS) or {}
+        particulars = {**particulars, **_reachable(changes)}
         request = replace(Request.from_json(particulars["request"]), **changes)  # type: ignore[arg-type]  # text fields
         with parts.database.connect() as connection:
             file.put(connection, PARTICULARS, {**particulars, "request": request.to_json()})
@@ -129,6 +136,16 @@ def correct(parts: Parts, staff: Staff, ref: str, changes: dict[str, str]) -> Ca
                 detail={"fields": ",".join(sorted(changes))},
                 exception=None,
             )
+
+
+def _reachable(changes: dict[str, str]) -> dict[str, Any]:
+    """Write to the corrected address from now on."""
+    found: dict[str, Any] = {}
+    if "email" in changes:
+        found["reply_to"] = changes["email"]
+    if "address" in changes:
+        found["address"] = [line.strip() for line in re.split(r"[,\n]", changes["address"]) if line.strip()]
+    return found
 
 
 def close_as(parts: Parts, staff: Staff, ref: str, event: Event, reason: str) -> Case:
@@ -148,8 +165,11 @@ def close_as(parts: Parts, staff: Staff, ref: str, event: Event, reason: str) ->
             return append(connection, case, event, actor=staff.actor, at=parts.now(), exception=None)
 
 
-def clear_exception(parts: Parts, staff: Staff, ref: str) -> Case:
-    """Record that a person has looked at an exception and the machines may go on."""
+def clear_exception(parts: Parts, staff: Staff, ref: str, *, went_out: bool = False) -> Case:
+    """Record that a person has looked at an exception and the machines may go on.
+
+    :param went_out: what she found out about mail whose sending was unclear; without it the mail goes again.
+    """
     if not staff.roles & {Role.REGISTRAR, Role.DPO, Role.CLINICIAN}:
         raise NotAllowedError("not_staff", "your role clears no exceptions", ref=ref)
     with held(parts.database, ref) as mine:
@@ -157,15 +177,25 @@ def clear_exception(parts: Parts, staff: Staff, ref: str) -> Case:
         if case.exception is None:
             return case
         with parts.database.connect() as connection:
+            settle(connection, ref, parts.now(), went_out=went_out)
             return append(
                 connection,
                 case,
                 Event.EXCEPTION_CLEARED,
                 actor=staff.actor,
                 at=parts.now(),
-                detail={"exception": case.exception},
+                detail={"exception": case.exception, **({"went_out": "yes"} if went_out else {})},
                 exception=None,
             )
+
+
+def settle(connection: Connection, ref: str, at: datetime, *, went_out: bool) -> None:
+    """Call a case's unclear mail sent, or let it and refused mail go again under the same Message-ID."""
+    for item in outgoing.outgoing_of(connection, ref):
+        if item.state == outgoing.MAYBE_SENT:
+            outgoing.move(connection, item.ref, item.state, outgoing.SENT if went_out else outgoing.INTENDED, at)
+        elif item.state == outgoing.REFUSED:
+            outgoing.move(connection, item.ref, item.state, outgoing.INTENDED, at)
 
 
 def _open_case(parts: Parts, ref: str, *, mine: bool) -> Case:

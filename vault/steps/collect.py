@@ -13,8 +13,9 @@ from vault.errors import NotAllowedError
 from vault.package.documents import Document, render_documents
 from vault.package.draft import digest
 from vault.package.letters import recipients_of
-from vault.steps.casefile import CASE_FILE, CaseFile, access, record
+from vault.steps.casefile import CaseFile, access, record
 from vault.steps.exceptions import shown
+from vault.steps.identify import require_subject
 from vault.steps.parts import Parts
 from vault.storage.cases import append, get_case, held
 from vault.storage.drafts import DraftRow, add_draft
@@ -47,14 +48,11 @@ def _collect_one(parts: Parts, ref: str) -> bool:
 def _read_everything(parts: Parts, case: Case) -> tuple[CaseFile, list[Record]]:
     if parts.register is None or case.subject is None:
         raise NotAllowedError("no_identity_decision", "nobody is read before identity is proved", ref=case.ref)
+    file = CaseFile.open(parts, case.ref, Purpose.COLLECT, subject=case.subject)
+    subject = require_subject(file, case)
     kinds = sorted(kind.value for kind in RecordKind)
-    looks = [
-        access(parts, Purpose.COLLECT, case=case.ref, subject=case.subject, kinds=[CASE_FILE]),
-        access(parts, Purpose.COLLECT, case=case.ref, subject=case.subject, kinds=kinds),
-    ]
-    for_file, for_register = record(parts, looks)
-    records = parts.register.read(for_register, case.subject, list(RecordKind), case=case.ref)
-    return CaseFile(parts, case.ref, for_file), records
+    look = access(parts, Purpose.COLLECT, case=case.ref, subject=subject, kinds=kinds)
+    return file, parts.register.read(record(parts, [look])[0], subject, list(RecordKind), case=case.ref)
 
 
 def draft_files(documents: Sequence[Document]) -> dict[str, bytes]:

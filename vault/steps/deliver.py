@@ -55,8 +55,6 @@ def _mailed(parts: Parts, case: Case, package: PackageRow) -> bool:
         return True
     if case.exception is not None and state != outgoing.SENDING:
         return False
-    if state in (outgoing.MAYBE_SENT, outgoing.REFUSED):
-        _again(parts, item, state)
     file = CaseFile.open(parts, case.ref, Purpose.DELIVER, subject=case.subject)
     particulars = file.get(PARTICULARS) or {}
     data = file.get_object(package.object)
@@ -65,12 +63,6 @@ def _mailed(parts: Parts, case: Case, package: PackageRow) -> bool:
         parts.settings, case.ref, case.language, package.format, data, particulars=particulars, words=words
     )
     return send_mail(parts, item, message) == outgoing.SENT
-
-
-def _again(parts: Parts, item: Outgoing, state: str) -> None:
-    """Let a mail go out once more: a person looked at its unclear or refused sending and cleared the exception."""
-    with parts.database.connect() as connection:
-        outgoing.move(connection, item.ref, state, outgoing.INTENDED, parts.now())
 
 
 def _posted(parts: Parts, ref: str) -> bool:

@@ -33,8 +33,9 @@ def sheets(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         raise OutOfReachError("scan_folder_away", "the scan folder is not there; mount it, the next run looks again")
     for root, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
+        links = {name for name in folders if (Path(root) / name).is_symlink()}
+        folders[:] = sorted({*folders} - links)
+        for name in sorted({*names} | links):
             yield Path(root) / name
 
 

@@ -265,6 +265,17 @@ def read_candidate(parts: Parts, ref: str, subject: str) -> Candidate:
     return Candidate(subject, identity, contacts)
 
 
+def require_subject(file: CaseFile, case: Case) -> str:
+    """Return the subject whose identity was proved, as the sealed file and the case agree on it.
+
+    :raises TamperedError: they do not agree: somebody changed the case's row.
+    """
+    candidate = file.get(CANDIDATE)
+    if candidate is None or case.subject is None or candidate["subject"] != case.subject:
+        raise TamperedError("subject_changed", "the case points at another person than was identified", ref=case.ref)
+    return case.subject
+
+
 def _register(parts: Parts) -> "Register":
     if parts.register is None:
         raise NotAllowedError("no_register", f"the office {parts.office.value} reads no register")

@@ -6,6 +6,7 @@ whose outcome is unclear is `maybe_sent`, and a person sees it.
 """
 
 from email.message import EmailMessage
+from functools import partial
 from typing import Any
 
 from vault.delivery.compose import notice_mail
@@ -14,6 +15,7 @@ from vault.domain.case import Case, Event
 from vault.domain.roles import Purpose
 from vault.package.notices import Notice, notice, notice_pdf
 from vault.steps.casefile import CaseFile
+from vault.steps.exceptions import shown
 from vault.steps.outbox import PrintJob
 from vault.steps.parts import Parts
 from vault.steps.queue import clock_of
@@ -133,7 +135,10 @@ def resend(parts: Parts, limit: int = 100) -> int:
         if item.kind == "package":
             continue
         with held(parts.database, item.case_ref) as mine:
-            if mine:
-                file = CaseFile.open(parts, item.case_ref, Purpose.CASE_HANDLING)
-                sent += send_notice(parts, file, item) in (outgoing.SENT, outgoing.READY)
+            sent += mine and shown(parts, item.case_ref, partial(_send_again, item=item))
     return sent
+
+
+def _send_again(parts: Parts, ref: str, *, item: Outgoing) -> bool:
+    file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING)
+    return send_notice(parts, file, item) in (outgoing.SENT, outgoing.READY)

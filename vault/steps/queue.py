@@ -25,9 +25,8 @@ class Offer:
 
 
 def clock_of(case: Case, events: Sequence[CaseEvent], today: date) -> ClockAnswer:
-    """Compute the clock that a case is worked to; the extended one once it was extended."""
-    extended = any(event.event is Event.EXTENDED for event in events)
-    return case_clock(case.received_at, pauses(list(events)), today, extended=extended)
+    """Compute the clock that a case is worked to."""
+    return case_clock(case.received_at, pauses(list(events)), today)
 
 
 def in_batches(refs: Sequence[str], size: int = BATCH) -> list[list[str]]:

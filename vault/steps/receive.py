@@ -8,7 +8,7 @@ at the door that the next run recognises by its source and removes.
 
 import secrets
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ import psycopg
 from vault.crypto.boxes import seal_key
 from vault.crypto.envelope import new_key, seal
 from vault.domain.case import REFERENCE_SPACE, Case, Channel, Event, Stage, reference
+from vault.domain.request import RequestKind
 from vault.errors import RefusedError
 from vault.steps.casefile import arrival_owner, case_owner, object_context, original_key, seal_item
 from vault.steps.parts import Parts
@@ -31,6 +32,8 @@ from vault.storage.outgoing import Outgoing
 HELSINKI = ZoneInfo("Europe/Helsinki")
 PARTICULARS = "particulars"
 REPLY = "reply"
+ANSWERED = frozenset({RequestKind.INSPECTION, RequestKind.LOG})  # other rights are a person's work
+_OLDEST = timedelta(days=366)  # a door's clock that says more than this is wrong, not late
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -71,8 +74,16 @@ class Taken:
 
 
 def source_mac(parts: Parts, source: str) -> bytes:
-    """Recognise a place at the door without storing its name."""
-    return parts.service.mac("arrival", b"source\0" + sha256(source.encode()).digest())
+    """Recognise a place at the door without storing its name; a file's name may be no UTF-8."""
+    return parts.service.mac("arrival", b"source\0" + sha256(source.encode(errors="surrogateescape")).digest())
+
+
+def plausible(moment: datetime, now: datetime) -> datetime:
+    """Return when something arrived: what the door's clock says, unless that lies ahead or longer than a year back.
+
+    A broken clock must neither give a case days that the law does not, nor a date that no calendar holds.
+    """
+    return moment if now - _OLDEST <= moment <= now else now
 
 
 def already_taken(parts: Parts, source: str) -> Taken | None:
@@ -90,6 +101,7 @@ def take(parts: Parts, incoming: Incoming) -> Taken:
 
     :raises OutOfReachError: a store does not answer; nothing is lost, the message stays at the door.
     """
+    incoming = replace(incoming, received_at=plausible(incoming.received_at, parts.now()))
     arrival_ref = secrets.token_hex(8)
     keys: dict[str, bytes] = {}
     if incoming.original is not None:

@@ -19,7 +19,7 @@ from vault.intake.understand import understand
 from vault.settings import Settings, read_secret
 from vault.steps.doors import open_mailbox
 from vault.steps.parts import Parts
-from vault.steps.receive import Incoming, already_taken, take
+from vault.steps.receive import ANSWERED, Incoming, already_taken, take
 from vault.steps.receive_post import acknowledge
 
 _ENOUGH = 200  # messages a run
@@ -83,6 +83,8 @@ def _judge(opened: OpenedMail, request: Request) -> tuple[str | None, str | None
         return "mail_refused", "could_not_open"
     if not request.kinds or request.confidence < _SURE:
         return "no_request_found", "no_request_found"
+    if not ANSWERED & set(request.kinds):
+        return "other_right_asked", "acknowledgement"
     return None, "acknowledgement"
 
 

@@ -15,7 +15,7 @@ from vault.steps.doors import is_sheet, sheets
 from vault.steps.exceptions import raise_exception
 from vault.steps.notices import send_with
 from vault.steps.parts import Parts
-from vault.steps.receive import Incoming, Taken, already_taken, take
+from vault.steps.receive import ANSWERED, Incoming, Taken, already_taken, plausible, take
 from vault.storage.cases import held
 from vault.storage.outgoing import get_outgoing
 
@@ -33,21 +33,23 @@ def receive_post(parts: Parts, limit: int = _ENOUGH) -> list[str]:
     """
     refs: list[str] = []
     for path in _settled(parts, limit):
-        taken = _take_file(parts, path)
-        refs += [item.case.ref for item in taken if item.fresh]
-        if all(item.case.exception != _TOO_LARGE for item in taken):
-            with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):  # somebody took it away
+            taken = _take_file(parts, path)
+            refs += [item.case.ref for item in taken if item.fresh]
+            if all(item.case.exception != _TOO_LARGE for item in taken):
                 path.unlink()
     return refs
 
 
 def _settled(parts: Parts, limit: int) -> list[Path]:
     """List files that nobody has written to for a while: a scanner may still be at work on the others."""
-    before = time.time() - parts.settings.scans.settle_seconds
+    now = time.time()
+    before = now - parts.settings.scans.settle_seconds
     found = []
     for path in sheets(parts.settings.scans.folder):
         with suppress(FileNotFoundError):
-            if path.lstat().st_mtime <= before:
+            written = path.lstat().st_mtime
+            if written <= before or written > now:  # a clock that runs ahead must not hide a letter
                 found.append(path)
     return found[:limit]
 
@@ -55,7 +57,7 @@ def _settled(parts: Parts, limit: int) -> list[Path]:
 def _take_file(parts: Parts, path: Path) -> list[Taken]:
     status = path.lstat()
     stamp = f"scan|{path.name}|{status.st_ino}|{status.st_mtime_ns}"
-    received_at = min(datetime.fromtimestamp(status.st_mtime, UTC), parts.now())
+    received_at = _arrived(status.st_mtime, parts.now())
     if not is_sheet(path):
         return [take(parts, _strange(stamp, received_at, b"", "scan_not_a_file"))]
     data = _read(path, parts.settings.limits.message_bytes)
@@ -66,6 +68,13 @@ def _take_file(parts: Parts, path: Path) -> list[Taken]:
     if not result.letters:
         return [take(parts, _strange(stamp, received_at, data, f"scan_{result.reason or 'unreadable'}"))]
     return _take_letters(parts, result, data, stamp, received_at)
+
+
+def _arrived(seconds: float, now: datetime) -> datetime:
+    try:
+        return plausible(datetime.fromtimestamp(seconds, UTC), now)
+    except (ValueError, OverflowError):  # a year that no calendar has
+        return now
 
 
 def _read(path: Path, most: int) -> bytes | None:
@@ -117,9 +126,15 @@ def _incoming(letter: Letter, source: str, data: bytes, received_at: datetime, h
         received_at=received_at,
         language=request.language,
         particulars={**particulars, **({"holder": holder} if holder else {})},
-        exception=None if letter.outcome == READ else f"scan_{letter.reason or 'person'}",
+        exception=_exception(letter, request),
         notice="acknowledgement" if letter.outcome == READ else None,
     )
+
+
+def _exception(letter: Letter, request: Request) -> str | None:
+    if letter.outcome != READ:
+        return f"scan_{letter.reason or 'person'}"
+    return None if ANSWERED & set(request.kinds) else "other_right_asked"
 
 
 def letter_particulars(letter: Letter) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from vault.storage.drafts import DecisionRow, DraftRow, add_decision, decision_a
 
 RELEASE = "release"
 REFUSE = "refuse"
+_REVIEWABLE = frozenset({Stage.DRAFTED, Stage.DECIDED})  # a closed case's draft is nobody's to read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ def open_draft(parts: Parts, ref: str, purpose: Purpose, staff: Staff | None = N
     with parts.database.connect() as connection:
         case = get_case(connection, ref)
         row = latest_draft(connection, ref)
+    if staff is not None and case.stage not in _REVIEWABLE:
+        raise ConflictError("not_open", "this case is not waiting for a decision", ref=ref)
     if row is None:
         raise RefusedError("no_draft", "this case has no draft yet; collect makes it", ref=ref)
     file = CaseFile.open(parts, ref, purpose, subject=case.subject, staff=staff)

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from vault.crypto.keydir import read_public
 from vault.domain.case import Case, Event, Stage
 from vault.domain.codes import passphrase
 from vault.domain.request import AnswerBy, Request
 from vault.domain.roles import Purpose
-from vault.errors import TamperedError
 from vault.steps.answer import assemble
 from vault.steps.exceptions import shown
-from vault.steps.identify import ANSWER_KEY, read_candidate
+from vault.steps.identify import ANSWER_KEY, read_candidate, require_subject
 from vault.steps.letters import passphrase_letter
 from vault.steps.outbox import PrintJob
 from vault.steps.parts import Parts
@@ -56,7 +56,7 @@ def _seal_one(parts: Parts, ref: str) -> bool:
     if case.stage is not Stage.DECIDED or case.exception is not None:
         return False
     draft = open_draft(parts, ref, Purpose.SEAL)
-    rulings = proved_decision(parts, draft, parts.service.public("desk"))
+    rulings = proved_decision(parts, draft, read_public(parts.settings.desk.decision_public_key_file))
     sealed = _close(parts, case, draft, rulings)
     digest = sha256(sealed.data)
     name = f"case/{ref}/package/{digest.hexdigest()[:16]}"
@@ -80,9 +80,7 @@ def _seal_one(parts: Parts, ref: str) -> bool:
 
 
 def _close(parts: Parts, case: Case, draft: OpenDraft, rulings: Mapping[str, Ruling]) -> Sealed:
-    if case.subject is None:
-        raise TamperedError("no_identity_decision", "identity was never proved for this case", ref=case.ref)
-    candidate = read_candidate(parts, case.ref, case.subject)
+    candidate = read_candidate(parts, case.ref, require_subject(draft.file, case))
     particulars = draft.file.get(PARTICULARS) or {}
     request = Request.from_json(particulars["request"])
     answer = assemble(parts, case, draft, rulings, candidate)

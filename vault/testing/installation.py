@@ -93,7 +93,6 @@ def start(home: Path, *, durable: bool = True, stand_ins: bool = True) -> Instal
         write_private(home / "nest", str(private_directory("dsr-", parent=Path("/tmp"))))  # noqa: S108 - mkdtemp
     used: list[str] = []
     values = {
-        "state": str(home),
         "controller": CONTROLLER,
         "database": _database(home, durable=durable),
         "objects": _objects(home, used, durable=durable, stand_ins=stand_ins),

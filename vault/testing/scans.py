@@ -7,6 +7,7 @@ import io
 import random
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import pikepdf
@@ -91,6 +92,25 @@ def unreadable_sheet(dpi: int = 200, seed: int = 0) -> Image.Image:
         ImageDraw.Draw(sheet).ellipse((x, y, x + size, y + size), outline=150, width=dpi // 25)
     smeared = sheet.filter(ImageFilter.GaussianBlur(dpi / 60))
     return scan_sheet(smeared, dpi, seed, skew=2.5, noise=0.3)
+
+
+def plain_letter(lines: Sequence[str], dpi: int = 200, seed: int = 0) -> Image.Image:
+    """Return a scanned letter on plain paper, without any form."""
+    sheet = Image.new("L", (round(210 * dpi / _MM), round(297 * dpi / _MM)), 255)
+    pen = ImageDraw.Draw(sheet)
+    for number, line in enumerate(lines):
+        pen.text((dpi, dpi * (1 + number * 0.3)), line, fill=0, font_size=dpi / 6)
+    return scan_sheet(sheet, dpi, seed)
+
+
+def scribble(sheet: Image.Image, field: str, dpi: int, seed: int = 0, *, form: Form = INSPECTION_1) -> None:
+    """Write something into a field of a printed sheet that no machine reads."""
+    _sign(sheet, form.field(field).box, dpi, random.Random(seed))  # noqa: S311 - a picture, no secret
+
+
+def next_version(form: Form = INSPECTION_1) -> Form:
+    """Return the form as a later release may print it: with a version that this one does not know."""
+    return replace(form, version=99)
 
 
 def as_pdf(pages: Sequence[Image.Image], dpi: int) -> bytes:
