@@ -10,6 +10,7 @@ import httpx
 
 from bench.meter import Cost, Meter, own_seconds
 from bench.road import release
+from vault.desk.airflow import DECIDED
 from vault.domain.case import Stage
 from vault.errors import OutOfReachError
 from vault.steps.parts import Parts
@@ -19,13 +20,12 @@ from vault.testing.airflow import AirflowServer
 from vault.testing.cast import deliverer
 from vault.testing.installation import Installation
 
-DECIDED = "Decided at the desk"
 _IDLE_SECONDS = 15.0
 _POLL_SECONDS = 2.0
 _PAGE = 100
 
 
-@dataclass(slots=True, repr=False)
+@dataclass(slots=True)
 class Watched:
     """What was seen.
 
