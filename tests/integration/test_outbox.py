@@ -32,9 +32,7 @@ def _open(road: Road, folder: Path) -> list[str]:
         return open_letters(parts, folder, 100)
 
 
-def test_a_letter_opens_for_the_print_role_and_is_named_by_its_reference(
-    road: Road, letter: str, tmp_path: Path
-) -> None:
+def test_a_letter_opens_for_the_print_role_named_by_its_reference(road: Road, letter: str, tmp_path: Path) -> None:
     assert letter in _open(road, tmp_path / "out")
     assert (tmp_path / "out" / f"{letter}.pdf").read_bytes().startswith(b"%PDF")
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".pdf"}
