@@ -25,6 +25,7 @@ def add(pdf: pikepdf.Pdf, form: Form, texts: Mapping[str, str]) -> None:
     page = pdf.pages[0].obj
     page.Annots = page.get("/Annots", Array())
     page.Tabs = Name.S
+    pdf.Root.ViewerPreferences = Dictionary(DisplayDocTitle=True)
     pdf.Root.AcroForm = pdf.make_indirect(Dictionary(Fields=Array(), DA=_appearance(), DR=_resources(pdf)))
     tags = _Tags(pdf, page)
     for field in form.fields:

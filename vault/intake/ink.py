@@ -20,10 +20,14 @@ def share(cutting: Image.Image) -> float:
     return sum(calm.histogram()[: _threshold(calm)]) / (calm.width * calm.height)
 
 
-def stroke_share(cutting: Image.Image) -> float:
-    """Return the share of pixels that a pen's strokes cover; dots of a black-and-white scan are evened out first."""
-    even = cutting.filter(ImageFilter.GaussianBlur(_STROKE))
-    return sum(even.histogram()[: max(0, _paper(even) - _FAINT)]) / (even.width * even.height)
+def stroke_share(cutting: Image.Image, surroundings: Image.Image | None = None) -> float:
+    """Return the share of pixels that a pen's strokes cover; dots of a black-and-white scan are evened out first.
+
+    :param surroundings: a wider cutting that shows the paper, where the cutting itself may be filled in.
+    """
+    even = _even(cutting)
+    paper = _paper(even if surroundings is None else _even(surroundings))
+    return sum(even.histogram()[: max(0, paper - _FAINT)]) / (even.width * even.height)
 
 
 def clean(cutting: Image.Image, margin: int = _MARGIN) -> Image.Image:
@@ -79,6 +83,10 @@ def _runs(columns: list[int]) -> list[tuple[int, int]]:
 
 def _is_speck(run: tuple[int, int], columns: list[int]) -> bool:
     return sum(columns[run[0] : run[1]]) < _SPECK
+
+
+def _even(cutting: Image.Image) -> Image.Image:
+    return cutting.filter(ImageFilter.GaussianBlur(_STROKE))
 
 
 def _calm(cutting: Image.Image) -> Image.Image:

@@ -21,6 +21,7 @@ from vault.intake.wording import printable
 _RIM = 0.06  # share of a page's side that may show the scanner's dark edge
 _BLANK = 0.0003  # share of the rest that ink covers on an empty page
 _COARSE = 3  # pixels that are averaged before looking for ink on a whole page
+_LEAST_LETTERS = 20  # of a plain page that was read at all
 _LEAST_WORD = 0.3  # words of a plain page that are less certain are left out
 
 
@@ -91,7 +92,7 @@ def is_blank(picture: Image.Image) -> bool:
     """Say whether nothing is written on a page, such as the back of a sheet."""
     across, down = round(picture.width * _RIM), round(picture.height * _RIM)
     inner = picture.crop((across, down, picture.width - across, picture.height - down))
-    return ink.share(inner.reduce(_COARSE) if min(inner.size) > _COARSE else inner) < _BLANK
+    return ink.share(inner.reduce(_COARSE)) < _BLANK
 
 
 def _read_form(page: Page, payload: Payload, code: Code) -> tuple[dict[str, FieldReading], str | None]:
@@ -128,7 +129,8 @@ def _read_text(picture: Image.Image) -> tuple[str, str | None]:
         words = ocr.read([picture], ocr.PAGE, dpi=DPI, least=_LEAST_WORD)[0]
     except UnreadableError as error:
         return "", error.code
-    return printable(words.text), None
+    text = printable(words.text)
+    return text, None if sum(map(str.isalnum, text)) >= _LEAST_LETTERS else "unreadable_page"
 
 
 def _unpacked(page: Mapping[str, Any]) -> PageReading:

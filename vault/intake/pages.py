@@ -119,6 +119,8 @@ class _ImageSource:
             try:
                 self._image.seek(number)
             except EOFError:
+                if number == 0:
+                    raise refusal("broken") from None
                 return number
         raise refusal("too_many_pages")
 

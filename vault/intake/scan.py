@@ -4,6 +4,7 @@ The file is decoded in sandboxed children, a few pages each, so that one slow pa
 whole batch. A form's QR code starts a letter; pages without one belong to the letter before them.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,13 @@ READ, PERSON, REFUSED = "read", "person", "refused"
 _PAGES_A_CHILD = 4
 _SURE = 0.6  # the least confidence at which a name or a code is taken as read
 _NEEDED = {"name": "weak_name", "code": "weak_code"}
+_HARMFUL = {  # misread, they would send an answer astray or answer another question
+    "email": "weak_email",
+    "kinds": "unclear_tick",
+    "answer_by": "unclear_tick",
+    "language": "unclear_tick",
+    "for_whom": "unclear_tick",
+}
 _NEEDED_FOR_OTHERS = {"other_name": "weak_name", "other_code": "weak_code"}
 
 
@@ -133,12 +141,14 @@ def _letter(pages: Sequence[PageReading]) -> Letter:
 def _doubt(pages: Sequence[PageReading], sheet: PageReading | None) -> str | None:
     """Return why a person must look at the letter, or None."""
     fault = next((page.fault for page in pages if page.fault), None)
-    if fault or sheet is None:
-        return fault or "no_form"
+    if fault:
+        return fault
+    if sheet is None:
+        return "blank" if all(page.blank for page in pages) else "no_form"
     for_others = sheet.fields.get("for_whom", NOT_READ).value in ("child", "other")
     needed = {**_NEEDED, **_NEEDED_FOR_OTHERS} if for_others else _NEEDED
-    return next((reason for name, reason in needed.items() if _is_weak(sheet.fields.get(name, NOT_READ))), None)
-
-
-def _is_weak(reading: FieldReading) -> bool:
-    return not reading.value or reading.confidence < _SURE
+    missing = (reason for name, reason in needed.items() if not sheet.fields.get(name, NOT_READ).value)
+    unsure = (
+        reason for name, reason in {**needed, **_HARMFUL}.items() if sheet.fields.get(name, NOT_READ).confidence < _SURE
+    )
+    return next(itertools.chain(missing, unsure), None)

@@ -7,13 +7,14 @@ from PIL import Image
 
 from vault.intake import codereader, ink, wording
 from vault.intake.align import Sheet
-from vault.intake.forms import CHOICES, Field, FieldKind, Form
+from vault.intake.forms import CHOICES, Box, Field, FieldKind, Form
 from vault.intake.ocr import Words
 from vault.intake.pages import FormValues
 
 Value: TypeAlias = "str | bool | list[str] | None"
 
 _FRAME = 0.8  # mm of a box's rim that may show its printed frame
+_AROUND = 2.5  # mm of paper to see around a square
 _LEAST_INK = 0.0008  # share of a text box that one short character covers
 _MOST_INK = 0.3  # more is no writing
 _LEAST_CELLS = 3  # of a code that are written in; fewer are specks
@@ -85,7 +86,7 @@ def _code(sheet: Sheet, field: Field) -> FieldReading:
 
 
 def _choice(sheet: Sheet, field: Field) -> FieldReading:
-    shares = {option.value: ink.stroke_share(sheet.cut(option.box.inset(_FRAME))) for option in field.options}
+    shares = {option.value: _tick_share(sheet, option.box) for option in field.options}
     ticked = [value for value, share in shares.items() if share >= (_EMPTY_TICK + _SURE_TICK) / 2]
     sure = all(share <= _EMPTY_TICK or share >= _SURE_TICK for share in shares.values())
     confidence = 1.0 if sure else _UNSURE
@@ -94,6 +95,10 @@ def _choice(sheet: Sheet, field: Field) -> FieldReading:
     if len(ticked) > 1:
         return FieldReading(None, _UNSURE)
     return FieldReading(ticked[0] if ticked else None, confidence)
+
+
+def _tick_share(sheet: Sheet, box: Box) -> float:
+    return ink.stroke_share(sheet.cut(box.inset(_FRAME)), sheet.cut(box.inset(-_AROUND)))
 
 
 def _typed(field: Field, typed: FormValues) -> Value:
