@@ -21,7 +21,8 @@ from vault.intake.forms import Form
 from vault.intake.formtexts import TEXTS
 
 _MADE = 1_767_225_600  # 2026-01-01: the layout's date, so that the bytes do not depend on today
-_SECTIONS = (("name", 57.0), ("kinds", 113.5), ("answer_by", 168.5), ("for_whom", 198.5), ("date", None))
+# which field begins a section, and how far down its heading stands (mm)
+_SECTIONS = (("name", 57.0), ("kinds", 113.5), ("answer_by", 168.5), ("for_whom", 198.5))
 _CAPTIONS = ("answer_by", "language")  # choices that carry a caption of their own
 
 
@@ -80,8 +81,8 @@ def _items(form: Form) -> list[dict[str, Any]]:
     sections = {name: (number, y) for number, (name, y) in enumerate(_SECTIONS, start=1)}
     items: list[dict[str, Any]] = []
     for field in form.fields:
-        number, y = sections.get(field.name, (0, None))
-        if y is not None:
+        number, y = sections.get(field.name, (0, 0.0))
+        if number:
             items.append({"key": f"s{number}", "number": str(number), "y": y})
         items.append(dataclasses.asdict(field))
     return items

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-# keys: title, lead, s1..s5 (headings), hints, field names, "field.option", notes
+# keys: title, lead, s1..s4 (headings), hints, field names, "field.option", notes
 TEXTS: Final[dict[str, dict[str, str]]] = {
     "fi": {
         "title": "Omien tietojen tarkastuspyyntö",
@@ -15,7 +15,6 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "s3": "Miten haluat vastauksen",
         "s4": "Kenen tiedoista on kyse",
         "s4.hint": "täytä nimi ja henkilötunnus, jos pyydät toisen puolesta",
-        "s5": "Allekirjoitus",
         "name": "Koko nimi",
         "code": "Henkilötunnus",
         "street": "Katuosoite",
@@ -60,7 +59,6 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "s3": "Hur vill du ha svaret",
         "s4": "Vems uppgifter gäller det",
         "s4.hint": "fyll i namn och personbeteckning om du begär för någon annan",
-        "s5": "Underskrift",
         "name": "Fullständigt namn",
         "code": "Personbeteckning",
         "street": "Gatuadress",
@@ -105,7 +103,6 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "s3": "How would you like the answer",
         "s4": "Whose data is it about",
         "s4.hint": "give name and identity code if you ask for somebody else",
-        "s5": "Signature",
         "name": "Full name",
         "code": "Personal identity code",
         "street": "Street address",

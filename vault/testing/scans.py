@@ -73,9 +73,11 @@ def scan_sheet(sheet: Image.Image, dpi: int, seed: int = 0, *, skew: float = 0.8
     return Image.blend(dusty, _noise(dusty.size, chance), noise)
 
 
-def scanned_form(values: Values, language: str = "fi", *, dpi: int = 300, seed: int = 0) -> Image.Image:
+def scanned_form(
+    values: Values, language: str = "fi", *, dpi: int = 300, seed: int = 0, sender: Sender | None = None
+) -> Image.Image:
     """Fill, print, sign and scan in one go."""
-    return scan_sheet(print_sheet(fill_form(values, language), dpi, seed), dpi, seed)
+    return scan_sheet(print_sheet(fill_form(values, language, sender=sender), dpi, seed), dpi, seed)
 
 
 def unreadable_sheet(dpi: int = 200, seed: int = 0) -> Image.Image:
