@@ -142,7 +142,7 @@ def letter_particulars(letter: Letter) -> dict[str, Any]:
     values = {name: reading.value for name, reading in letter.fields.items()}
     language = values.get("language") or (letter.form or "::fi").split(":")[2]
     request = _request(values, str(language))
-    address = [request.name or "", str(values.get("street") or ""), _town(values)]
+    address = [str(values.get("name") or ""), str(values.get("street") or ""), _town(values)]
     by_mail = request.answer_by is not AnswerBy.PAPER and request.email
     return {
         "request": request.to_json(),
@@ -163,13 +163,15 @@ def _request(values: dict[str, Any], language: str) -> Request:
     ticked = values.get("kinds") or ()
     known = [kind for kind in RequestKind if kind.value in ticked]
     answer_by = values.get("answer_by")
+    on_behalf = values.get("for_whom") in ("child", "other")
+    subject = "other_" if on_behalf else ""  # whose records are asked for, not who asks
     return Request(
         kinds=tuple(known) or ((RequestKind.INSPECTION,) if values else ()),
         confidence=1.0 if known else 0.5 if values else 0.0,
         language=language if language in _LANGUAGES else "fi",
-        on_behalf=values.get("for_whom") in ("child", "other"),
-        name=values.get("name") or None,
-        code=values.get("code") or None,
+        on_behalf=on_behalf,
+        name=values.get(f"{subject}name") or None,
+        code=values.get(f"{subject}code") or None,
         email=values.get("email") or None,
         address=", ".join(filter(None, [values.get("street"), _town(values)])) or None,
         answer_by=AnswerBy(answer_by) if answer_by in tuple(AnswerBy) else None,
