@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -99,7 +100,7 @@ def test_our_containers_run_as_an_ordinary_account(name: str) -> None:
 def test_only_the_web_port_is_published() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
 
-    assert published == {"web": ["443:8443"]}
+    assert published == {"web": ["443:443"]}
     assert not any("network_mode" in SERVICES[name] for name in published)
 
 
@@ -308,6 +309,17 @@ def test_a_secret_belongs_to_the_account_that_reads_it(drawn: Path, name: str, o
         assert (status.st_uid, status.st_gid) == (owner, group)
     else:
         assert status.st_uid == os.geteuid()
+
+
+def test_the_public_names_agree() -> None:
+    desk = settings_of_compose().desk
+    airflow, own = (urlsplit(url).hostname for url in (desk.airflow_url, desk.url))
+    nginx = (ROOT / "infra/compose/nginx.conf").read_text(encoding="utf-8")
+
+    assert SERVICES["api-server"]["environment"]["AIRFLOW__API__BASE_URL"] == desk.airflow_url
+    assert SERVICES["api-server"]["environment"]["DSR_DESK_URL"] == desk.url
+    assert SERVICES["web"]["networks"]["front"] == {"aliases": [airflow]}
+    assert {f"server_name {airflow};", f"server_name {own};"} <= {line.strip() for line in nginx.splitlines()}
 
 
 def test_the_log_buckets_objects_may_not_be_deleted_by_policy() -> None:
