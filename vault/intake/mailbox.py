@@ -201,7 +201,7 @@ class MaildirMailbox:
                 data, when = path.read_bytes(), path.stat().st_mtime
             except FileNotFoundError:
                 continue  # a mail program moved it; it is found again at the next look
-            yield Message(f"maildir|{_unique(path)}", data, datetime.fromtimestamp(when, UTC))
+            yield Message(f"maildir|{_unique(path)}", data, _moment(when))
 
     def remove(self, source: str) -> None:
         """Unlink the one file that ``source`` names.
@@ -231,6 +231,14 @@ class MaildirMailbox:
 def _unique(path: Path) -> str:
     """Return a message's name without the flags that mail programs put behind it."""
     return path.name.partition(":")[0]
+
+
+def _moment(seconds: float) -> datetime:
+    """Return a file's time; now, when it names a year that no calendar has."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError):
+        return datetime.now(UTC)
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
