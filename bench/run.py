@@ -6,7 +6,7 @@ Progress goes to standard error, the table to standard output, rows to ``build/b
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -35,15 +35,17 @@ def main() -> int:
     def say(text: str) -> None:
         print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
 
+    rows: list[Row] = []
+    status = 0
     try:
-        rows = measure(options.cases, with_airflow=not options.without_airflow, say=say)
-        write(rows, options.output)
+        for rows in measure(options.cases, with_airflow=not options.without_airflow, say=say):
+            write(rows, options.output)
     except VaultError as error:
         print(f"{error.code}: {error.advice}", file=sys.stderr)
-        return error.exit_code
+        status = error.exit_code
     print(table(rows))
-    say(f"written to {options.output.name}")
-    return 0
+    say(f"{len(rows)} rows are in {options.output.name}" if rows else "nothing was measured")
+    return status
 
 
 def _options() -> argparse.Namespace:
@@ -60,14 +62,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def measure(cases: int, *, with_airflow: bool, say: Say) -> list[Row]:
-    """Run the road on fresh servers, once without and once with Airflow.
+def measure(cases: int, *, with_airflow: bool, say: Say) -> Iterator[list[Row]]:
+    """Run the road on fresh servers, once without and once with Airflow; yield all rows that there are after each.
 
     :raises VaultError: a server is missing or the road did not end.
     """
     road = _without(cases, say)
     rows = step_rows(road) + road_rows(road)
-    return rows + airflow_rows(road, _with(cases, say)) if with_airflow else rows
+    yield rows
+    if with_airflow:
+        yield rows + airflow_rows(road, _with(cases, say))
 
 
 def _without(cases: int, say: Say) -> Road:

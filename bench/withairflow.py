@@ -1,8 +1,7 @@
 """The road with Airflow: real scheduler, triggerer and tasks; a scripted clinician works off the Required Actions."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,26 +60,17 @@ class Watch:
         costs: list[Cost] = []
         with self._meter.lap(costs):
             time.sleep(_IDLE_SECONDS)
-        with self._door_closed():
-            drop = deliverer(self._installation)
-            for raw in mails:
-                drop(raw)
+        drop = deliverer(self._installation)
         until = time.monotonic() + seconds
         with self._installation.office("desk") as parts, self._server.api("desk") as desk:
             with self._meter.lap(costs):
+                for raw in mails:
+                    drop(raw)
                 self._until_answered(parts, desk, len(mails), until)
             with self._meter.lap(costs), self._server.api("operator") as operator:
                 self._until_closed(parts, desk, operator, until)
         idle, road, closing = costs
         return Watched(idle, road, closing, self._deciding, self._tasks())
-
-    @contextmanager
-    def _door_closed(self) -> Iterator[None]:
-        """Pause the receiving DAG while inside, so that the clock starts with all mails at the door."""
-        with self._server.api("operator") as client:
-            client.patch("/dags/receive_mail", json={"is_paused": True}).raise_for_status()
-            yield
-            client.patch("/dags/receive_mail", json={"is_paused": False}).raise_for_status()
 
     def _until_answered(self, parts: Parts, desk: httpx.Client, count: int, until: float) -> None:
         seen: dict[str, int] = {}

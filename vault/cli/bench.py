@@ -24,6 +24,7 @@ def bench(*, cases: int, without_airflow: bool) -> Answer:
     command += ["--without-airflow"] if without_airflow else []
     done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
+        click.echo(done.stdout, err=True)
         raise OutOfReachError("bench_failed", "the bench did not end; read what it says above")
     return Answer({"rows": json.loads(output.read_text(encoding="utf-8"))}, done.stdout.splitlines())
 
