@@ -1,10 +1,9 @@
 """`dsr doctor` calls real servers fit, and names what a stand-in, a lax server or a lax file breaks."""
 
 import json
-import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +19,9 @@ from vault.cli.probes import objects as objects_probe
 from vault.cli.probes.finding import Finding
 from vault.cli.probes.secretfiles import secret_files
 from vault.crypto.local import LocalKeyService
-from vault.settings import DatabaseSettings, MailboxSettings, ObjectSettings, Settings, SmtpSettings, load
+from vault.settings import DatabaseSettings, ObjectSettings, Settings
 from vault.storage.objects import Objects
-from vault.testing import dovecot, moto_server, places, postgres, smtp_sink
+from vault.testing import moto_server, places, postgres
 from vault.testing.installation import Installation, installed
 
 
@@ -47,14 +46,6 @@ def with_database(settings: Settings, database: DatabaseSettings) -> Settings:
 
 def with_objects(settings: Settings, objects: ObjectSettings) -> Settings:
     return settings.model_copy(update={"objects": objects})
-
-
-def with_mailbox(settings: Settings, mailbox: MailboxSettings) -> Settings:
-    return settings.model_copy(update={"mailbox": mailbox})
-
-
-def with_smtp(settings: Settings, smtp: SmtpSettings) -> Settings:
-    return settings.model_copy(update={"smtp": smtp})
 
 
 def test_an_installation_with_real_servers_is_fit_but_for_the_disk_that_tests_do_not_wait_for(
@@ -226,80 +217,6 @@ def test_without_a_readable_token_the_keys_can_not_be_judged(settings: Settings,
     found = unfit(examine(settings.model_copy(update={"keys": keys}), ("keys",)))
 
     assert list(found) == ["answers an office"]
-
-
-# --- doors
-
-
-def test_a_mailbox_with_another_authority_or_password_is_out_of_reach(settings: Settings) -> None:
-    with dovecot.dovecot() as server:
-        other = server.settings(settings.mailbox.address)
-        assert unfit(examine(with_mailbox(settings, other), ("mailbox",))) == {}
-
-        for broken in ({"ca_file": settings.mailbox.ca_file}, {"password_file": settings.mailbox.password_file}):
-            found = unfit(examine(with_mailbox(settings, other.model_copy(update=broken)), ("mailbox",)))
-            assert list(found) == ["answers over TLS with the password"]
-
-
-@pytest.mark.parametrize(("mode", "fit"), [(0o700, True), (0o750, True), (0o755, False), (0o701, False)])
-def test_folders_are_private(settings: Settings, tmp_path: Path, mode: int, *, fit: bool) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    folder.chmod(mode)
-    mailbox = MailboxSettings(kind="maildir", path=folder, address=settings.mailbox.address)
-    scans = settings.scans.model_copy(update={"folder": folder})
-
-    findings = examine(settings.model_copy(update={"mailbox": mailbox, "scans": scans}), ("mailbox", "scans"))
-
-    assert [finding.fit for finding in findings] == [fit, fit]
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"security": "none"}, "open line"),
-        ({"ca_file": None}, "vouches"),
-        ({"user": "somebody"}, "refuses user or password"),
-        ({"port": 1}, "does not answer"),
-        ({"security": "tls"}, "vouches"),
-    ],
-)
-def test_a_mail_server_that_can_not_be_trusted_is_unfit(settings: Settings, change: dict[str, Any], words: str) -> None:
-    with smtp_sink.smtp_sink() as sink:
-        smtp = sink.settings()
-        assert unfit(examine(with_smtp(settings, smtp), ("smtp",))) == {}
-
-        found = unfit(examine(with_smtp(settings, smtp.model_copy(update=change)), ("smtp",)))
-
-    assert words in found["answers over TLS and lets us sign in"]
-
-
-# --- secret files
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (lambda file: file.chmod(0o604), "chmod o-rwx"),
-        (lambda file: file.write_text(""), "is empty"),
-        (lambda file: file.write_text("changeme"), "well-known default"),
-        (lambda file: file.write_text("short"), "fewer than"),
-    ],
-)
-@pytest.mark.parametrize("name", ["database.password_file", "keys.token_files.intake", "desk.session_secret_file"])
-def test_a_spoilt_secret_is_named_by_its_setting(
-    installation: Installation, tmp_path: Path, name: str, spoil: Callable[[Path], object], words: str
-) -> None:
-    text = installation.config.read_text()
-    file = dict(secret_files(installation.settings()))[name]
-    copy = Path(shutil.copy2(file, tmp_path / "secret"))
-    spoil(copy)
-    (tmp_path / "dsr.toml").write_text(text.replace(f'"{file}"', f'"{copy}"'))
-
-    found = unfit(examine(load(tmp_path / "dsr.toml"), ("secrets",)))
-
-    assert list(found) == [f"{name} is private"]
-    assert words in found[f"{name} is private"]
 
 
 def test_a_part_that_is_away_is_unfit_and_the_others_are_still_tried(settings: Settings, tmp_path: Path) -> None:

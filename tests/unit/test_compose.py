@@ -1,10 +1,8 @@
 """docker-compose.yml keeps the production shape: what stands where, who holds which secret, what the world reaches."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +11,7 @@ import pytest
 import yaml
 
 from vault.domain.roles import OfficeName
-from vault.settings import Settings, load, read_secret
+from vault.settings import Settings, load
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
@@ -248,67 +246,6 @@ def test_the_settings_are_whole_and_each_secret_they_name_is_a_secret_of_the_fil
 @pytest.mark.parametrize("name", OFFICES)
 def test_an_office_finds_the_secrets_that_every_office_opens(name: str) -> None:
     assert {"database_vault_password", "objects_access_key", "objects_secret_key"} <= secrets_of(name)
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("compose") / "secrets"
-    place.mkdir()
-    for name in ("mailbox-password", "smime.key"):
-        (place / name).write_text("given by the operator")
-    dsr = place.with_name("dsr")
-    dsr.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from vault.cli import main; main()' \"$@\"\n")
-    dsr.chmod(0o755)
-    env = {**os.environ, "DSR": str(dsr)}
-    for _ in range(2):  # the second time changes nothing
-        before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
-        done = subprocess.run(
-            ["bash", ROOT / "infra/compose/make-secrets", place], check=False, capture_output=True, text=True, env=env
-        )
-        assert done.returncode == 0, done.stderr
-        assert all(path.read_bytes() == content for path, content in before.items())
-    return place
-
-
-def test_make_secrets_draws_every_secret_but_those_that_only_the_operator_has(drawn: Path) -> None:
-    files = {secret["file"].removeprefix("./infra/compose/secrets/") for secret in COMPOSE["secrets"].values()}
-
-    missing = {file for file in files if not (drawn / file).is_file()}
-
-    assert missing == {"smtp-password", "smime.crt", "web.crt", "web.key"}
-
-
-def test_drawn_secrets_are_private_and_pass_the_vaults_own_reading(drawn: Path) -> None:
-    for path in drawn.rglob("*"):
-        if path.is_file():
-            assert path.stat().st_mode & 0o007 == 0, path
-    for name in ("database-vault-password", "objects-access-key", "keys/tokens/intake", "desk-session-secret"):
-        assert len(read_secret(drawn / name)) >= 20
-    assert re.fullmatch(r"[A-Za-z0-9]{48}", read_secret(drawn / "database-airflow-password"))
-    assert read_secret(drawn / "database-airflow-password") in read_secret(drawn / "airflow-database-url")
-    assert read_secret(drawn / "redis-password") in read_secret(drawn / "broker-url")
-
-
-@pytest.mark.parametrize(
-    ("name", "owner", "group"),
-    [
-        ("airflow-jwt-secret", 10001, 10001),
-        ("keys/tokens/sealer", 10001, 10001),
-        ("database-vault-password", 10001, 999),
-        ("database.key", 999, 999),
-        ("redis-password", 999, 999),
-        ("objects-secret-key", 10001, 0),
-        ("objects-root-password", 0, 0),
-        ("mailbox-password", 10001, 10001),
-    ],
-)
-def test_a_secret_belongs_to_the_account_that_reads_it(drawn: Path, name: str, owner: int, group: int) -> None:
-    status = (drawn / name).stat()
-
-    if os.geteuid() == 0:
-        assert (status.st_uid, status.st_gid) == (owner, group)
-    else:
-        assert status.st_uid == os.geteuid()
 
 
 def test_the_public_names_agree() -> None:
