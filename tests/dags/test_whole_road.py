@@ -14,11 +14,15 @@ from vault.domain.case import Case, Stage
 from vault.steps.doors import open_mailbox
 from vault.steps.queue import board
 from vault.storage.drafts import package_of
+from vault.testing import postgres
+from vault.testing.atrest import dumps, files
+from vault.testing.canaries import draw_canary, search
 from vault.testing.cast import deliverer, drop_scans
 from vault.testing.controller import ADDRESS
 from vault.testing.demo.show import Played
 from vault.testing.mails import Letter, plain_mail
 from vault.testing.mailtexts import request_text
+from vault.testing.patients import Patient
 from vault.testing.processes import wait_until
 from vault.testing.staff import StaffClient, airflow_assertion
 
@@ -175,3 +179,25 @@ def _kill_running(admin: httpx.Client, dag: str) -> list[int]:
 def _processes(task_instance: str) -> list[int]:
     listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
     return [int(line.split()[0]) for line in listing.splitlines() if task_instance in line and "ps -eo" not in line]
+
+
+def test_airflow_holds_nothing_personal(played: Played, admin: httpx.Client) -> None:
+    control = draw_canary()
+    admin.post("/variables", json={"key": "control", "value": "x", "description": control}).raise_for_status()
+    (played.server.home / "logs" / "control.log").write_text(f"planted {control}\n")
+    personal = {f"{person.subject} {what}": value for person in played.cast.people for what, value in _of(person)}
+    server = postgres.start(played.installation.home / "postgres")
+    places = [*dumps(server, server.create_database("airflow")), *files(played.server.home)]
+    found = search(places, {**personal, "control": control})
+    assert {finding.canary for finding in found} == {"control"}
+    assert len({finding.place for finding in found}) >= 2
+
+
+def _of(person: Patient) -> list[tuple[str, str]]:
+    contacts = person.contacts.body
+    return [
+        ("name", person.name),
+        ("code", person.code),
+        ("street", str(contacts["street"])),
+        ("e-mail", str(contacts["email"])),
+    ]
