@@ -7,7 +7,7 @@ signature and the digest against what lies stored, whatever Airflow says.
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -49,19 +49,25 @@ class OpenDraft:
     row: DraftRow
     listing: dict[str, Any]
     file: CaseFile
+    checked: dict[str, bytes] = field(default_factory=dict)
 
     def read(self, name: str) -> bytes:
-        """Return one file of the draft, checked against the listing.
+        """Return one file of the draft, checked against the listing; the same bytes every time it is asked for.
+
+        So the bytes that a decision was proved against are the very bytes that are sealed.
 
         :raises TamperedError: the stored bytes are not those that were drafted.
         """
         expected = {n: h for document in self.listing["documents"] for n, h in document["files"].items()}
         if name not in expected:
             raise RefusedError("no_such_document", "the draft has no such document", ref=self.case.ref)
-        data = self.file.get_object(object_of(self.case.ref, self.row.version, name))
-        if sha256(data).hexdigest() != expected[name]:
-            raise TamperedError("document_changed", "a document is not what was drafted; draft anew", ref=self.case.ref)
-        return data
+        if name not in self.checked:
+            data = self.file.get_object(object_of(self.case.ref, self.row.version, name))
+            if sha256(data).hexdigest() != expected[name]:
+                advice = "a document is not what was drafted; draft anew"
+                raise TamperedError("document_changed", advice, ref=self.case.ref)
+            self.checked[name] = data
+        return self.checked[name]
 
     def recomputed(self) -> bytes:
         """Return the digest over the bytes that lie stored now."""
