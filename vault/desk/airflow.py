@@ -77,5 +77,5 @@ class AirflowWord:
     def _wake(self, client: httpx.Client, asset: str) -> None:
         found = client.get("/api/v2/assets", params={"uri_pattern": asset}).raise_for_status().json()["assets"]
         for item in found:
-            if item["uri"] == asset:
+            if item["uri"].rstrip("/") == asset:  # Airflow adds a slash
                 client.post("/api/v2/assets/events", json={"asset_id": item["id"], "extra": {}}).raise_for_status()

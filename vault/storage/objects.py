@@ -14,6 +14,7 @@ from vault.settings import ObjectSettings, read_secret
 T = TypeVar("T")
 _GONE = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
 _EXISTS = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
+_PLACE = "bucket_place"
 LOG_LOCK = timedelta(days=12 * 366)  # Act 703/2023, annex: logs are kept for 12 years
 
 
@@ -109,11 +110,13 @@ class Objects:
         """Yield the log bucket's keys under ``prefix`` in order, those behind ``after`` only."""
         yield from self._list(self._settings.log_bucket, prefix, after)
 
-    def _make(self, bucket: str, **extra: bool) -> None:
+    def _make(self, bucket: str, **extra: Any) -> None:
         try:
             self._call(lambda: self._client.create_bucket(Bucket=bucket, **extra))
-        except ConflictError:
-            return
+        except ConflictError as error:
+            if error.code == _PLACE and "CreateBucketConfiguration" not in extra:
+                place = {"LocationConstraint": self._settings.region}
+                self._make(bucket, CreateBucketConfiguration=place, **extra)
 
     def _has(self, bucket: str, key: str) -> bool:
         try:
@@ -140,6 +143,8 @@ class Objects:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in _GONE:
                 raise KeyMissingError("object_missing", "no such object; run the step that makes it again") from None
+            if code == "IllegalLocationConstraintException":  # AWS wants the region named, others know none
+                raise ConflictError(_PLACE, "the object store wants the bucket's region named") from None
             if code in _EXISTS:
                 raise ConflictError("bucket_exists", "the bucket is there already") from None
             raise OutOfReachError("objects_refused", f"the object store answered {code}; run dsr doctor") from None

@@ -134,7 +134,7 @@ def _database(home: Path, *, durable: bool) -> dict[str, Any]:
 def _objects(home: Path, used: list[str], *, durable: bool, stand_ins: bool) -> dict[str, Any]:
     if rgw.installed() or not stand_ins:
         return rgw.start(home / "objects", durable=durable).settings().model_dump(mode="json")
-    used.append("object store: moto instead of Ceph's RADOS Gateway; Object Lock is not kept, links don't expire")
+    used.append("object store: moto instead of Ceph's RADOS Gateway; locks can be shortened and nothing outlives it")
     return moto_server.start(home / "objects").settings().model_dump(mode="json")
 
 
