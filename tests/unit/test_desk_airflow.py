@@ -26,7 +26,7 @@ class Airflow(BaseHTTPRequestHandler):
     status: ClassVar[int] = 200
     answers: ClassVar[dict[str, object]] = {
         "/auth/token": {"access_token": "bearer"},
-        "/api/v2/assets": {"assets": [{"id": 4, "uri": "dsr://decisions"}, {"id": 5, "uri": "dsr://decisions/old"}]},
+        "/api/v2/assets": {"assets": [{"id": 4, "uri": "dsr://decisions/"}, {"id": 5, "uri": "dsr://decisions/old"}]},
         "/api/v2/dags/review_drafts/dagRuns/~/hitlDetails": {
             "hitl_details": [task(f"{REF}, due 2026-05-05", 3), task(f"X{REF}", 4)]
         },
