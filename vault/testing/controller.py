@@ -5,6 +5,7 @@ import secrets
 import subprocess
 from pathlib import Path
 
+import gnupg
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -37,7 +38,7 @@ def make_openpgp_home(home: Path) -> OpenPgpSettings:
 
 def export_public(settings: OpenPgpSettings) -> str:
     """Return the controller's public key, armoured."""
-    return _gpg(settings.home, "--armor", "--export", settings.fingerprint)
+    return str(gnupg.GPG(gnupghome=str(settings.home)).export_keys(settings.fingerprint))
 
 
 def _fingerprint(home: Path) -> str:
