@@ -6,11 +6,11 @@ STAMP := .venv/.installed
 .PHONY: install demo up down test check bench fuzz docs clean
 
 $(STAMP): requirements.lock infra/bootstrap.lock pyproject.toml
+	PYTHON="$(PYTHON)" bash infra/setup --for demo
 	bash infra/install "$(PYTHON)"
 	touch $(STAMP)
 
-install: $(STAMP)  ## Python environment, and Debian packages where that is allowed
-	bash infra/setup --for demo
+install: $(STAMP)  ## Debian packages where that is allowed, and the Python environment
 
 demo: install  ## the main job, for real, from nothing; leaves the pages running
 	.venv/bin/dsr demo run

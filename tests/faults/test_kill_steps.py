@@ -13,7 +13,7 @@ from vault.steps.review import open_draft
 from vault.storage.outgoing import MAYBE_SENT, SENT
 from vault.testing.cast import drop_scans, scans
 from vault.testing.crashes import killed_at
-from vault.testing.road import CLINICIAN, Road, ask_requester, decide_case, run_step, travelled
+from vault.testing.road import CLINICIAN, Road, ask_requester, decide_case, run_on, run_step, travelled
 
 # every call in `make fuzz`, a sample of them in `make test`
 STRIDE = 1 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 9
@@ -27,12 +27,11 @@ def road() -> Iterator[Road]:
 
 def test_receive_mail_killed_anywhere(road: Road) -> None:
     for number in count(1, STRIDE):
-        before = len(road.cases())
+        before = road.refs()
         road.mail("bound_sv")
         killed = killed_at(number, run_step, road.home, "receive-mail")
         road.run("receive-mail")
-        assert len(road.cases()) == before + 1
-        ref = road.newest().ref
+        (ref,) = road.refs() - before
         acknowledgements = [item for item in road.outgoing(ref) if item.kind == "acknowledgement"]
         assert len(acknowledgements) == 1
         assert len(road.mails_about(ref)) <= 1
@@ -59,8 +58,8 @@ def test_receive_post_killed_anywhere(road: Road) -> None:
 def test_identify_by_bound_key_killed_anywhere(road: Road) -> None:
     for number in count(1, STRIDE):
         ref = road.bring(Stage.RECEIVED)
-        killed = killed_at(number, run_step, road.home, "identify")
-        road.run("identify")
+        killed = killed_at(number, run_on, road.home, "identify", ref)
+        run_on(road.home, "identify", ref)
         assert road.at(ref).stage is Stage.IDENTIFIED
         assert road.kinds(ref)[Event.IDENTITY_PROVED] == 1
         if not killed:
@@ -71,8 +70,8 @@ def test_identify_by_bound_key_killed_anywhere(road: Road) -> None:
 def test_identify_by_code_killed_anywhere_leaves_one_letter_that_opens(road: Road) -> None:
     for number in count(2, STRIDE):
         ref = road.bring(Stage.RECEIVED, "code")
-        killed = killed_at(number, run_step, road.home, "identify")
-        road.run("identify")
+        killed = killed_at(number, run_on, road.home, "identify", ref)
+        run_on(road.home, "identify", ref)
         assert road.at(ref).stage is Stage.CHECKING
         assert [item.kind for item in road.outgoing(ref) if item.road == "post"] == ["code"]
         if not killed:
@@ -87,8 +86,8 @@ def test_identify_by_code_killed_anywhere_leaves_one_letter_that_opens(road: Roa
 def test_collect_killed_anywhere(road: Road) -> None:
     for number in count(3, STRIDE):
         ref = road.bring(Stage.IDENTIFIED)
-        killed = killed_at(number, run_step, road.home, "collect")
-        road.run("collect")
+        killed = killed_at(number, run_on, road.home, "collect", ref)
+        run_on(road.home, "collect", ref)
         assert road.at(ref).stage is Stage.DRAFTED
         with road.installation.office("desk") as parts:
             draft = open_draft(parts, ref, Purpose.REVIEW, CLINICIAN)
@@ -114,8 +113,8 @@ def test_decision_killed_anywhere(road: Road) -> None:
 def test_seal_killed_anywhere(road: Road) -> None:
     for number in count(4, STRIDE):
         ref = road.bring(Stage.DECIDED)
-        killed = killed_at(number, run_step, road.home, "seal")
-        road.run("seal")
+        killed = killed_at(number, run_on, road.home, "seal", ref)
+        run_on(road.home, "seal", ref)
         assert road.at(ref).stage is Stage.SEALED
         assert road.kinds(ref)[Event.PACKAGE_SEALED] == 1
         if not killed:
@@ -127,9 +126,9 @@ def test_seal_killed_anywhere(road: Road) -> None:
 def test_deliver_killed_anywhere_never_sends_twice(road: Road, after: bool) -> None:
     for number in count(2, STRIDE):
         ref = road.bring(Stage.SEALED)
-        killed = killed_at(number, run_step, road.home, "deliver", after=after)
-        road.run("deliver")
-        road.run("deliver")
+        killed = killed_at(number, run_on, road.home, "deliver", ref, after=after)
+        run_on(road.home, "deliver", ref)
+        run_on(road.home, "deliver", ref)
         packages = [raw for raw in road.mails_about(ref) if b"-package@" in raw]
         state = next(item.state for item in road.outgoing(ref) if item.kind == "package")
         case = road.at(ref)
@@ -147,7 +146,7 @@ def test_deliver_killed_anywhere_never_sends_twice(road: Road, after: bool) -> N
 def test_question_killed_anywhere_pauses_once(road: Road) -> None:
     for number in count(1, STRIDE):
         ref = road.bring(Stage.RECEIVED, "asked")
-        road.run("identify")
+        run_on(road.home, "identify", ref)
         killed = killed_at(number, ask_requester, road.home, ref)
         if road.at(ref).stage is not Stage.ASKED:
             ask_requester(road.home, ref)

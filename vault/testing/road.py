@@ -1,7 +1,7 @@
 """A case's road on a real installation, step by step in this process or in a child that may be killed."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,10 +9,14 @@ from vault.cli.cases import STEPS
 from vault.domain.case import Case, Event, Stage
 from vault.domain.roles import Purpose
 from vault.steps import check
+from vault.steps.collect import collect
+from vault.steps.deliver import deliver
 from vault.steps.doors import open_mailbox
-from vault.steps.parts import Staff
+from vault.steps.identify import identify
+from vault.steps.parts import Parts, Staff
 from vault.steps.queue import board
 from vault.steps.review import RELEASE, Ruling, decide, open_draft
+from vault.steps.seal import seal
 from vault.storage.cases import events
 from vault.storage.outgoing import Outgoing, outgoing_of
 from vault.testing.cast import Cast, deliverer, make_cast
@@ -24,6 +28,12 @@ from vault.testing.mailtexts import request_text
 
 CLINICIAN = Staff("8", "Clinician", frozenset({"clinician"}))
 REGISTRAR = Staff("7", "Registrar", frozenset({"registrar"}))
+_ON_CASES: dict[str, tuple[str, Callable[[Parts, Sequence[str]], list[str]]]] = {
+    "identify": ("collector", identify),
+    "collect": ("collector", collect),
+    "seal": ("sealer", seal),
+    "deliver": ("sealer", deliver),
+}
 _ORDER = (Stage.RECEIVED, Stage.IDENTIFIED, Stage.DRAFTED, Stage.DECIDED, Stage.SEALED)
 
 
@@ -32,6 +42,13 @@ def run_step(home: Path, step: str) -> None:
     office, act = STEPS[step]
     with Installation(home).office(office) as parts:
         act(parts, 100)
+
+
+def run_on(home: Path, step: str, ref: str) -> None:
+    """Run one step on one case only."""
+    office, act = _ON_CASES[step]
+    with Installation(home).office(office) as parts:
+        act(parts, [ref])
 
 
 def decide_case(home: Path, ref: str) -> None:
@@ -77,9 +94,9 @@ class Road:
         with self.installation.office("operator") as parts:
             return [row.case for row in board(parts)]
 
-    def newest(self) -> Case:
-        """Return the case that arrived last."""
-        return max(self.cases(), key=lambda case: case.received_at)
+    def refs(self) -> set[str]:
+        """Return every case's reference."""
+        return {case.ref for case in self.cases()}
 
     def at(self, ref: str) -> Case:
         """Return a case as it stands now."""
@@ -92,18 +109,17 @@ class Road:
 
     def bring(self, stage: Stage, role: str = "bound_sv") -> str:
         """Bring a new case to the stage before the step under test."""
+        known = self.refs()
         self.mail(role)
         self.run("receive-mail")
-        ref = self.newest().ref
+        (ref,) = self.refs() - known
         for before, step in ((Stage.IDENTIFIED, "identify"), (Stage.DRAFTED, "collect")):
-            if stage in (before, Stage.DECIDED, Stage.SEALED) or (
-                stage is Stage.DRAFTED and before is Stage.IDENTIFIED
-            ):
-                self.run(step)
+            if _ORDER.index(stage) >= _ORDER.index(before):
+                run_on(self.home, step, ref)
         if stage in (Stage.DECIDED, Stage.SEALED):
             decide_case(self.home, ref)
         if stage is Stage.SEALED:
-            self.run("seal")
+            run_on(self.home, "seal", ref)
         if self.at(ref).stage is not stage:
             raise AssertionError(f"the case stands at {self.at(ref).stage.value}")
         return ref
