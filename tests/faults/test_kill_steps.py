@@ -16,7 +16,7 @@ from vault.testing.crashes import killed_at
 from vault.testing.road import CLINICIAN, Road, ask_requester, decide_case, run_on, run_step, travelled
 
 # every call in `make fuzz`, a sample of them in `make test`
-STRIDE = 1 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 9
+STRIDE = 1 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 13
 
 
 @pytest.fixture(scope="module")

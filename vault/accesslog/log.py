@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from vault.accesslog.entries import (
     Access,
@@ -103,30 +103,37 @@ class AccessLog:
 
     def entries(self, subject: str) -> Iterator[LoggedAccess]:
         """Yield every access to one subject's records with its place in the log, oldest first."""
+        key_of = self._opener()
         with self._database.connect() as connection:
             for row in table.tagged(connection, self._tag(subject)):
-                yield self._open(row, subject)
+                yield _open(row, subject, key_of)
 
     def case_entries(self, case: str) -> Iterator[LoggedAccess]:
         """Yield the accesses that served a case before its subject was known, oldest first."""
+        key_of = self._opener()
         with self._database.connect() as connection:
             for row in table.of_case(connection, case):
                 if row.tag is None:
-                    yield self._open(row, None)
+                    yield _open(row, None, key_of)
 
     def _seal(self, access: Access) -> SealedAccess:
         key = self._key(key_ref(access.subject, access.case, access.at))
         tag = self._tag(access.subject) if access.subject is not None else None
         return seal_access(access, key, tag, os.urandom(_SALT_BYTES))
 
-    def _open(self, row: table.LeafRow, subject: str | None) -> LoggedAccess:
-        leaf = parse_leaf(row.leaf)
-        key = self._keys.data_key("log", key_ref(subject, leaf.case, leaf.time))
-        sealed = SealedAccess(row.leaf, row.entry, row.staff, row.case, row.tag)
-        return LoggedAccess(row.index, row.leaf, open_access(sealed, key, subject=subject))
+    def _opener(self) -> Callable[[str], bytes]:
+        """Open each log key once for one telling: a person's entries of a year share theirs."""
+        return lru_cache(maxsize=_REMEMBERED)(partial(self._keys.data_key, "log"))
 
     def __repr__(self) -> str:
         return "AccessLog()"
+
+
+def _open(row: table.LeafRow, subject: str | None, key_of: Callable[[str], bytes]) -> LoggedAccess:
+    leaf = parse_leaf(row.leaf)
+    key = key_of(key_ref(subject, leaf.case, leaf.time))
+    sealed = SealedAccess(row.leaf, row.entry, row.staff, row.case, row.tag)
+    return LoggedAccess(row.index, row.leaf, open_access(sealed, key, subject=subject))
 
 
 def _tag(service: KeyService, subject: str) -> bytes:
