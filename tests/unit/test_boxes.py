@@ -34,7 +34,11 @@ def test_malformed_owner_is_refused(owner: str) -> None:
         seal_key(PUBLIC, owner, KEY)
 
 
-@pytest.mark.parametrize(("public", "key"), [(PUBLIC[:31], KEY), (b"", KEY), (PUBLIC, KEY + b"\0"), (PUBLIC, b"")])
+@pytest.mark.parametrize(
+    ("public", "key"),
+    [(PUBLIC[:31], KEY), (b"", KEY), (PUBLIC, KEY + b"\0"), (PUBLIC, b"")],
+    ids=["short public", "no public", "long key", "no key"],
+)
 def test_sizes_are_checked(public: bytes, key: bytes) -> None:
     with pytest.raises(RefusedError, match="key_malformed"):
         seal_key(public, "DSR-1", key)

@@ -75,6 +75,7 @@ def test_unfit_passphrases_are_refused(tmp_path: Path, passphrase: str, code: st
 @pytest.mark.parametrize(
     ("content", "code"),
     [(b"", "key_file_format"), (b"-----BEGIN PRIVATE KEY-----", "key_file_format"), (SEALED[:80], "key_file_tampered")],
+    ids=["empty", "another format", "cut off"],
 )
 def test_other_content_is_refused(tmp_path: Path, content: bytes, code: str) -> None:
     with pytest.raises(WrongUseError, match=code):

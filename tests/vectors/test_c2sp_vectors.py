@@ -130,7 +130,7 @@ def test_what_the_note_package_calls_malformed(note: bytes) -> None:
         parse_note(note)
 
 
-@pytestdef test_a_checkpoint_as_the_format_spells_it() -> None:
+def test_a_checkpoint_as_the_format_spells_it() -> None:
     empty = Checkpoint("example.com/log", 0, bytes(32), ("an extension",))
 
     text = "example.com/log\n0\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nan extension\n"
