@@ -68,8 +68,10 @@ def test_an_assertion_opens_the_room_of_the_role(desk: RunningDesk, roles: list[
         {"roles": "dpo"},
         {"roles": None},
     ],
-    ids=["audience", "no audience", "ended", "too long", "not yet", "no end", "no number", "nobody", "no role"]
-    + ["strange roles", "roles no list", "roles missing"],
+    ids=[
+        *("audience", "no audience", "ended", "too long", "not yet", "no end", "no number", "nobody", "no role"),
+        *("strange roles", "roles no list", "roles missing"),
+    ],
 )
 def test_an_assertion_with_a_wrong_claim_is_refused(desk: RunningDesk, claims: dict[str, object]) -> None:
     answer = knock(desk, sign_assertion(desk.installation.assertion_key, ["dpo"], claims=claims))
