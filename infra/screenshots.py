@@ -38,7 +38,7 @@ def main() -> None:
             go(page)
             with suppress(PlaywrightTimeoutError):
                 page.wait_for_load_state("networkidle", timeout=8_000)
-            page.wait_for_timeout(1_500)
+            page.wait_for_timeout(4_000)
             page.screenshot(path=IMAGES / f"{name}.png")
             page.context.close()
 
