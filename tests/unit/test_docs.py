@@ -99,7 +99,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_the_pictures_of_the_readme_are_there() -> None:
     pictures = [link for picture, link in LINK.findall((ROOT / "README.md").read_text(encoding="utf-8")) if picture]
-    assert len(pictures) == 6
+    assert len(pictures) == 7
     for picture in pictures:
         assert (ROOT / picture).read_bytes().startswith(b"\x89PNG"), f"make docs writes {picture}"
 
