@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from vault.cli.output import Answer, answering
+from vault.domain.calendar import HELSINKI
 from vault.errors import WrongUseError
 from vault.office import open_office
 from vault.settings import load
 from vault.steps.parts import Parts
 from vault.steps.queue import BoardRow, board, in_stage, row_of, to_identify
-from vault.steps.receive import HELSINKI
 from vault.storage.cases import get_case
 from vault.storage.drafts import package_of
 from vault.storage.migrate import migrate as run_migrations

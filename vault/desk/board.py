@@ -9,12 +9,12 @@ from fastapi.responses import RedirectResponse, Response
 from vault.desk.numbers import number_in
 from vault.desk.render import Page
 from vault.desk.visit import Visit
+from vault.domain.calendar import HELSINKI
 from vault.domain.case import BEFORE_IDENTITY, REFERENCE, Stage, pauses
 from vault.domain.roles import Role
 from vault.errors import RefusedError
 from vault.steps.check import clear_exception
 from vault.steps.queue import BoardRow, board, row_of
-from vault.steps.receive import HELSINKI
 from vault.storage.drafts import package_of
 from vault.storage.outgoing import outgoing_of
 

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from vault.desk.sessions import Session
-from vault.steps.receive import HELSINKI
+from vault.domain.calendar import HELSINKI
 
 LANGUAGES = ("fi", "sv", "en")
 LANGUAGE_COOKIE = "dsr_language"

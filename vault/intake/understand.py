@@ -7,15 +7,14 @@ requester's claim and proves nothing.
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
+from vault.domain.calendar import HELSINKI
 from vault.domain.codes import normalise_code
 from vault.domain.hetu import HetuError, parse
 from vault.domain.request import LANGUAGES, AnswerBy, Request, RequestKind
 from vault.intake import phrases
 from vault.intake.headers import clean, mailbox
 
-HELSINKI = ZoneInfo("Europe/Helsinki")
 _LONGEST = 20_000  # characters of a text that are read
 _DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "------")
 _READ_AS = str.maketrans("OIL", "011")

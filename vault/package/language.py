@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from importlib.resources import files
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
+from vault.domain.calendar import HELSINKI
 from vault.errors import RefusedError
 
 LANGUAGES = ("fi", "sv", "en")
-HELSINKI = ZoneInfo("Europe/Helsinki")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _MONTHS = (
     "January",

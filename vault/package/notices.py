@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 
+from vault.domain.calendar import HELSINKI
 from vault.errors import RefusedError
 from vault.package.blocks import Block, as_text, build
 from vault.package.heading import Heading, Recipient
-from vault.package.language import HELSINKI, day, fill, sentence, texts
+from vault.package.language import day, fill, sentence, texts
 from vault.package.sheet import closing, common_values, refuse_identity_code, set_letter
 from vault.settings import Controller
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from vault.domain.calendar import HELSINKI
 from vault.domain.case import Case, Event
 from vault.package.contents import package_files
 from vault.package.heading import Heading, Recipient
@@ -16,7 +17,6 @@ from vault.settings import Settings
 from vault.steps.identify import Candidate
 from vault.steps.letters import heading_of, recipient_of
 from vault.steps.parts import Parts
-from vault.steps.receive import HELSINKI
 from vault.steps.review import RELEASE, OpenDraft, Ruling
 from vault.storage.cases import events
 

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
+from vault.domain.calendar import HELSINKI
 from vault.domain.case import Case
 from vault.domain.records import Record
 from vault.package import letters
 from vault.package.heading import Heading, Recipient
 from vault.steps.parts import Parts
-from vault.steps.receive import HELSINKI
 
 
 def heading_of(parts: Parts, case: Case) -> Heading:

@@ -11,6 +11,7 @@ from typing import Any
 
 from vault.delivery.compose import notice_mail
 from vault.delivery.smtp import send
+from vault.domain.calendar import HELSINKI
 from vault.domain.case import Case, Event
 from vault.domain.roles import Purpose
 from vault.package.notices import Notice, notice, notice_pdf
@@ -19,7 +20,7 @@ from vault.steps.exceptions import shown
 from vault.steps.outbox import PrintJob
 from vault.steps.parts import Parts
 from vault.steps.queue import clock_of
-from vault.steps.receive import HELSINKI, PARTICULARS, notice_ref
+from vault.steps.receive import PARTICULARS, notice_ref
 from vault.storage import outgoing
 from vault.storage.cases import append, events, get_case, held
 from vault.storage.database import Connection

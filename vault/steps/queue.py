@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from vault.domain.calendar import HELSINKI
 from vault.domain.case import BEFORE_IDENTITY, REFERENCE, Case, CaseEvent, Event, Stage, pauses
 from vault.domain.clock import ClockAnswer, case_clock
 from vault.errors import RefusedError
 from vault.steps.parts import Parts
-from vault.steps.receive import HELSINKI
 from vault.storage.arrivals import cases_with_replies
 from vault.storage.cases import all_cases, append, events_of, get_case, waiting
 

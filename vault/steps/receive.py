@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import psycopg
 
 from vault.crypto.boxes import seal_key
 from vault.crypto.envelope import new_key, seal
+from vault.domain.calendar import HELSINKI
 from vault.domain.case import REFERENCE_SPACE, Case, Channel, Event, Stage, reference
 from vault.domain.request import RequestKind
 from vault.errors import RefusedError
@@ -29,7 +29,6 @@ from vault.storage.database import Connection
 from vault.storage.keys import add_sealed_key
 from vault.storage.outgoing import Outgoing
 
-HELSINKI = ZoneInfo("Europe/Helsinki")
 PARTICULARS = "particulars"
 REPLY = "reply"
 ANSWERED = frozenset({RequestKind.INSPECTION, RequestKind.LOG})  # other rights are a person's work

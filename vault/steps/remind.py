@@ -2,13 +2,13 @@
 
 from datetime import date, timedelta
 
+from vault.domain.calendar import HELSINKI
 from vault.domain.case import Case, Event, Stage
 from vault.domain.roles import Purpose
 from vault.steps.casefile import CaseFile
 from vault.steps.notices import intend_notice, send_notice
 from vault.steps.parts import Parts
 from vault.steps.queue import BoardRow, board
-from vault.steps.receive import HELSINKI
 from vault.storage.cases import append, get_case, held, step_done
 
 # days before the safe date on which the board escalates; 0 is the day itself

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from vault.domain.calendar import HELSINKI
 from vault.domain.records import Author, Json, Record, RecordKind
 from vault.testing.synthetic.dice import Dice
 from vault.testing.synthetic.people import Person
 from vault.testing.synthetic.prose import Prose
 
-HELSINKI = ZoneInfo("Europe/Helsinki")
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
