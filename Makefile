@@ -32,7 +32,8 @@ check: $(STAMP)  ## formatting, lint, types, imports
 	.venv/bin/lint-imports
 
 bench: $(STAMP)  ## measure; writes build/bench.json
-	bash infra/setup --for test
+	bash infra/setup --for bench
+	bash infra/install-peers "$(PYTHON)"
 	.venv/bin/dsr bench
 
 fuzz: $(STAMP)  ## property tests at length

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vault.errors import WrongUseError
 
-_HEAD = ("name", "value", "unit", "peer", "ratio", "note")
+_HEAD = ("name", "value", "unit", "peer", "ratio", "limit", "note")
 _RIGHT = frozenset({1, 4})  # columns of figures
 
 
@@ -21,6 +21,8 @@ class Row:
     :param peer: what else did the same work in the same run; None when nothing did.
     :param peer_value: the peer's figure in the same unit.
     :param ratio: ``value`` over ``peer_value``, or the median of such ratios where the work was repeated.
+    :param limit: what the ratio, or the value where there is no peer, must reach; None where nothing is asked.
+    :param at_most: the limit is not to be passed, instead of to be reached.
     """
 
     name: str
@@ -30,6 +32,16 @@ class Row:
     peer_value: float | None = None
     ratio: float | None = None
     note: str = ""
+    limit: float | None = None
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the limit is kept; None where there is none."""
+        if self.limit is None:
+            return None
+        measured = self.value if self.ratio is None else self.ratio
+        return measured <= self.limit if self.at_most else measured >= self.limit
 
 
 def checked(rows: Iterable[Row]) -> list[Row]:
@@ -41,7 +53,7 @@ def checked(rows: Iterable[Row]) -> list[Row]:
     if len({row.name for row in rows}) != len(rows):
         raise WrongUseError("bench_row_twice", "two rows have one name; name them apart")
     for row in rows:
-        numbers = [row.value, *(n for n in (row.peer_value, row.ratio) if n is not None)]
+        numbers = [row.value, *(n for n in (row.peer_value, row.ratio, row.limit) if n is not None)]
         if not row.name or not row.unit or not all(math.isfinite(n) and n >= 0 for n in numbers):
             raise WrongUseError("bench_row_malformed", "a row wants a name, a unit and finite figures of 0 or more")
         if len({row.peer is None, row.peer_value is None, row.ratio is None}) != 1:
@@ -88,7 +100,13 @@ def table(rows: Iterable[Row]) -> str:
 def _line(row: Row) -> tuple[str, ...]:
     peer = "" if row.peer is None or row.peer_value is None else f"{row.peer}: {number(row.peer_value)}"
     ratio = "" if row.ratio is None else number(row.ratio)
-    return (row.name, number(row.value), row.unit, peer, ratio, row.note)
+    return (row.name, number(row.value), row.unit, peer, ratio, _limit(row), row.note)
+
+
+def _limit(row: Row) -> str:
+    if row.limit is None:
+        return ""
+    return f"{'<=' if row.at_most else '>='} {number(row.limit)} {'met' if row.met else 'MISSED'}"
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""Measures the road of a case, step by step, without and with Airflow; ``python -m bench.run``, or ``dsr bench``.
+"""Measures sealing, reading, importing, and the road of a case; ``python -m bench.run``, or ``dsr bench``.
 
 Progress goes to standard error, the table to standard output, rows to ``build/bench.json``.
 """
@@ -11,9 +11,12 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from bench.figures import airflow_rows, road_rows, step_rows
+from bench.importing import importing_rows
 from bench.people import gather, mails
+from bench.reading import reading_rows
 from bench.road import Road
 from bench.rows import Row, table, write
+from bench.sealing import sealing_rows
 from bench.withairflow import Watch, Watched
 from vault.errors import VaultError
 from vault.testing.cast import deliverer
@@ -23,6 +26,7 @@ from vault.testing.pipeline import start_airflow, stop_airflow
 OUTPUT = Path(__file__).parents[1] / "build" / "bench.json"
 _FEWEST_SECONDS, _SECONDS_A_CASE = 240.0, 3.0  # after which Airflow is given up
 _LETTERS = 20  # cases by mail for one by post, whose reading takes seconds
+PARTS = ("sealing", "reading", "importing", "road")
 
 Say = Callable[[str], None]
 
@@ -38,18 +42,20 @@ def main() -> int:
     rows: list[Row] = []
     status = 0
     try:
-        for rows in measure(options.cases, with_airflow=not options.without_airflow, say=say):
+        for rows in measure(options, say):
             write(rows, options.output)
     except VaultError as error:
         print(f"{error.code}: {error.advice}", file=sys.stderr)
         status = error.exit_code
     print(table(rows))
-    say(f"{len(rows)} rows are in {options.output.name}" if rows else "nothing was measured")
+    missed = sum(row.met is False for row in rows)
+    say(f"{len(rows)} rows are in {options.output.name}; {missed} limits missed" if rows else "nothing was measured")
     return status
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dsr bench", description=__doc__)
+    parser.add_argument("--part", dest="parts", action="append", choices=PARTS, help="only this part; repeat")
     parser.add_argument("--cases", type=_positive, default=200, help="cases by mail (default 200)")
     parser.add_argument("--without-airflow", action="store_true", help="leave the run with Airflow out")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the file for the rows")
@@ -62,11 +68,29 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def measure(cases: int, *, with_airflow: bool, say: Say) -> Iterator[list[Row]]:
-    """Run the road on fresh servers, once without and once with Airflow; yield all rows that there are after each.
+def measure(options: argparse.Namespace, say: Say) -> Iterator[list[Row]]:
+    """Measure the parts one after the other; yield all rows that there are, again and again.
 
-    :raises VaultError: a server is missing or the road did not end.
+    :raises VaultError: a server or peer is missing, or the road did not end.
     """
+    rows: list[Row] = []
+    parts = options.parts or PARTS
+    small: dict[str, Callable[[Say], Iterator[Row]]] = {
+        "sealing": sealing_rows,
+        "reading": reading_rows,
+        "importing": importing_rows,
+    }
+    for part in (part for part in PARTS if part in parts and part in small):
+        for row in small[part](say):
+            rows.append(row)
+            yield rows
+    if "road" in parts:
+        for more in _road(options.cases, with_airflow=not options.without_airflow, say=say):
+            yield rows + more
+
+
+def _road(cases: int, *, with_airflow: bool, say: Say) -> Iterator[list[Row]]:
+    """Run the road on fresh servers, once without and once with Airflow; yield all its rows after each."""
     road = _without(cases, say)
     rows = step_rows(road) + road_rows(road)
     yield rows

@@ -21,12 +21,30 @@ from vault.errors import WrongUseError
 
 PLAIN = Row("identify/speed", 12.345, "cases/s", note="8 batches")
 HELD = Row("collect/speed", 2.0, "cases/s", "typst.compile", 4.0, 0.5, "2 batches")
-SHAPE = ["name", "value", "unit", "peer", "peer_value", "ratio", "note"]
+SHAPE = ["name", "value", "unit", "peer", "peer_value", "ratio", "note", "limit", "at_most"]
 
 
 def test_a_row_has_exactly_the_agreed_names_in_order() -> None:
     assert [field.name for field in fields(Row)] == SHAPE
     assert [list(body) for body in json.loads(to_json([PLAIN, HELD]))] == [SHAPE, SHAPE]
+
+
+@pytest.mark.parametrize(
+    ("row", "met"),
+    [
+        (PLAIN, None),
+        (replace(PLAIN, limit=12.0), True),
+        (replace(PLAIN, limit=13.0), False),
+        (replace(PLAIN, limit=12.0, at_most=True), False),
+        (replace(PLAIN, limit=13.0, at_most=True), True),
+        (replace(HELD, limit=0.4), True),  # the ratio counts, not the value
+        (replace(HELD, limit=1.0), False),
+    ],
+    ids=["none", "reached", "not reached", "passed", "kept", "ratio reached", "ratio not reached"],
+)
+def test_a_limit_is_met_or_missed_and_the_table_says_so(row: Row, met: bool | None) -> None:
+    assert row.met is met
+    assert ("MISSED" in table([row])) is (met is False)
 
 
 def test_a_row_without_a_peer_says_null() -> None:
@@ -47,6 +65,7 @@ def test_a_row_without_a_peer_says_null() -> None:
         [replace(HELD, ratio=None)],
         [replace(PLAIN, peer="gpg")],
         [replace(HELD, ratio=float("inf"))],
+        [replace(PLAIN, limit=float("nan"))],
     ],
 )
 def test_rows_that_nothing_can_be_held_against_are_refused(rows: list[Row]) -> None:
@@ -84,10 +103,10 @@ def test_the_file_appears_whole_and_replaces_the_last_one(tmp_path: Path) -> Non
 
 
 def test_the_table_aligns_its_columns() -> None:
-    assert table([PLAIN, HELD]).splitlines() == [
-        "name            value  unit     peer                 ratio  note",
-        "identify/speed   12.3  cases/s                              8 batches",
-        "collect/speed    2.00  cases/s  typst.compile: 4.00  0.500  2 batches",
+    assert table([PLAIN, replace(HELD, limit=0.25)]).splitlines() == [
+        "name            value  unit     peer                 ratio  limit         note",
+        "identify/speed   12.3  cases/s                                            8 batches",
+        "collect/speed    2.00  cases/s  typst.compile: 4.00  0.500  >= 0.250 met  2 batches",
     ]
 
 

@@ -48,7 +48,7 @@ class Machine:
 
 
 PROGRAMS = ("gpg", "openssl", "radosgw", "ceph-mon", "ceph-osd", "ceph-authtool", "tesseract", "chromium")
-MORE = ("docker-compose", "pdftotext")
+MORE = ("docker-compose", "pdftotext", "softhsm2-util")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""``dsr bench``: measures the road of a case; runs the source checkout's own bench folder as a child."""
+"""``dsr bench``: measures the parts and the road of a case; runs the source checkout's own bench folder as a child."""
 
 import json
 import subprocess
@@ -11,16 +11,20 @@ import vault
 from vault.cli.output import Answer, answering
 from vault.errors import OutOfReachError, WrongUseError
 
+PARTS = ("sealing", "reading", "importing", "road")
+
 
 @click.command()
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this part; repeat.")
 @click.option("--cases", default=200, show_default=True, type=click.IntRange(min=1), help="Cases by mail.")
 @click.option("--without-airflow", is_flag=True, help="Leave the run with Airflow out; much quicker.")
 @answering
-def bench(*, cases: int, without_airflow: bool) -> Answer:
-    """Measure each step and the whole road, without and with Airflow; writes build/bench.json."""
+def bench(*, parts: tuple[str, ...], cases: int, without_airflow: bool) -> Answer:
+    """Measure sealing, reading, importing and the whole road, beside peers; writes build/bench.json."""
     root = checkout()
     output = root / "build" / "bench.json"
     command = [sys.executable, "-m", "bench.run", "--cases", str(cases), "--output", str(output)]
+    command += [word for part in parts for word in ("--part", part)]
     command += ["--without-airflow"] if without_airflow else []
     done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:

@@ -1,0 +1,91 @@
+"""A register to measure on: a durable PostgreSQL, the real key daemon, and offices that work over both."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from vault.accesslog.log import AccessLog
+from vault.crypto.keyring import KeyRing
+from vault.crypto.local import LocalKeyService
+from vault.domain.calendar import HELSINKI
+from vault.domain.hetu import spell
+from vault.domain.records import Author, Record, RecordKind
+from vault.domain.roles import OfficeName
+from vault.register.own import OwnRegister
+from vault.settings import DatabaseSettings
+from vault.storage.database import Database
+from vault.storage.keys import SealedKeyTable, WrappedKeyTable
+from vault.storage.migrate import migrate
+from vault.testing.keyservice import RunningKeyService, start_key_service
+from vault.testing.places import private_directory
+from vault.testing.postgres import postgres
+
+_AUTHOR = Author("Marjatta Koivulehto", "A-10417", "psykoterapeutti")
+_FIRST_DAY = date(1950, 1, 1)
+_NUMBERS = range(900, 999)  # never a real person's (Decree 690/2022)
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """One office's way to keys, log and register."""
+
+    database: Database
+    service: LocalKeyService
+    keys: KeyRing
+    log: AccessLog
+    register: OwnRegister
+
+
+@dataclass(slots=True)
+class House:
+    """The running servers."""
+
+    settings: DatabaseSettings
+    service: RunningKeyService
+    opened: list[Database] = field(default_factory=list)
+
+    def office(self, name: OfficeName) -> Office:
+        """Open an office; the house closes it."""
+        database, service = Database(self.settings.for_office(name), size=8), self.service.client(name.value)
+        self.opened.append(database)
+        keys = KeyRing(service, WrappedKeyTable(database), SealedKeyTable(database))
+        log = AccessLog(database, keys, service)
+        return Office(database, service, keys, log, OwnRegister(database, keys, service, log))
+
+
+@contextmanager
+def house() -> Iterator[House]:
+    """Run the servers while inside; commits wait for the disk, as production's do."""
+    with ExitStack() as stack:
+        server = stack.enter_context(postgres(Path(private_directory("dsr-bench-")), durable=True))
+        service = stack.enter_context(start_key_service(private_directory("dsr-bench-keys-") / "k"))
+        settings = server.create_database("dsr_bench")
+        migrate(settings)
+        made = House(settings, service)
+        yield made
+        for database in made.opened:
+            database.close()
+
+
+def code_of(index: int) -> str:
+    """Spell an artificial personal identity code; another for each index."""
+    born = _FIRST_DAY + timedelta(days=index // len(_NUMBERS))
+    return spell(born, _NUMBERS[index % len(_NUMBERS)], "-")
+
+
+def people(count: int, entries: int) -> Iterator[tuple[str, Record, Record, list[Record]]]:
+    """Invent patients: code, identity, contact details and some short entries each."""
+    at = datetime(2026, 1, 5, 9, tzinfo=HELSINKI)
+    for index in range(count):
+        subject, code = f"P-{index:07d}", code_of(index)
+        names = {"given_names": "Aino", "family_name": "Jokikivi", "personal_identity_code": code}
+        identity = Record(f"R-{index}-i", subject, RecordKind.IDENTITY, at, _AUTHOR, {**names, "language": "fi"})
+        place = {"street": "Satupolku 1", "postal_code": "99901", "city": "Satukylä", "country": "FI"}
+        contacts = Record(f"R-{index}-c", subject, RecordKind.CONTACT_DETAILS, at, _AUTHOR, {**place})
+        care = [
+            Record(f"R-{index}-{n}", subject, RecordKind.SESSION_ENTRY, at, _AUTHOR, {"state": "kertomus " * 20})
+            for n in range(entries)
+        ]
+        yield code, identity, contacts, care

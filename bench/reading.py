@@ -1,0 +1,101 @@
+"""What logging a look costs: patients opened a second, in batches and one by one, with and without the log."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from bench.house import House, Office, house, people
+from bench.rows import Row
+from vault.accesslog.entries import Access
+from vault.accesslog.receipts import LogReceipt
+from vault.domain.records import RecordKind
+from vault.domain.roles import OfficeName, Purpose
+from vault.register.own import OwnRegister
+
+PATIENTS, ENTRIES = 2_000, 5
+BATCH, SINGLES = 100, 400
+_ROUNDS = 3
+_CASE = "DSR-2026-7K3QXM"
+_KINDS = (RecordKind.SESSION_ENTRY,)
+_UNIT = "patients/s"
+
+
+class _Unlogged:
+    """Takes any receipt, so that reading without the log can be measured."""
+
+    def spend(self, receipt: LogReceipt, *, case: str | None, subject: str | None, kinds: Iterable[str]) -> None:
+        """Spend nothing."""
+
+
+def reading_rows(say: Callable[[str], None]) -> Iterator[Row]:
+    """Measure and yield the rows.
+
+    :raises VaultError: a server is missing.
+    """
+    with house() as made:
+        say(f"filling a register with {PATIENTS} patients")
+        subjects = _fill(made)
+        office = made.office(OfficeName.COLLECTOR)
+        bare = OwnRegister(office.database, office.keys, office.service, _Unlogged())
+        say("reading them in batches, one by one, and without the log")
+        logged, unlogged, singly = [], [], []
+        receipts = office.log.record([_look(subject) for subject in subjects])  # makes this year's log keys too
+        for turn in range(_ROUNDS):
+            logged.append(_rate(len(subjects), lambda: _batches(office, subjects)))
+            unlogged.append(_rate(len(subjects), lambda: _read(bare, receipts, subjects)))
+            some = subjects[turn * SINGLES : (turn + 1) * SINGLES]
+            singly.append(_rate(len(some), partial(_one_by_one, office, some)))
+    note = f"{ENTRIES} entries each, key unwrapped, receipt spent, decrypted"
+    yield Row("logged-reads/batches", statistics.median(logged), _UNIT, limit=1_000, note=f"batches of {BATCH}; {note}")
+    yield Row("logged-reads/single", statistics.median(singly), _UNIT, limit=200, note=f"a durable commit each; {note}")
+    share = statistics.median(1 - a / b for a, b in zip(logged, unlogged, strict=True))
+    told = f"of the time in batches; unlogged {statistics.median(unlogged):.0f} {_UNIT}"
+    yield Row("logged-reads/cost", max(0.0, share), "1", limit=0.3, at_most=True, note=told)
+
+
+def _fill(made: House) -> list[str]:
+    registry = made.office(OfficeName.REGISTRY).register
+    subjects = []
+    for code, identity, contacts, care in people(PATIENTS, ENTRIES):
+        subjects.append(registry.add_subject(code, identity, contacts))
+        registry.write(care)
+    return subjects
+
+
+def _batches(office: Office, subjects: Sequence[str]) -> None:
+    for start in range(0, len(subjects), BATCH):
+        some = subjects[start : start + BATCH]
+        _read(office.register, office.log.record([_look(subject) for subject in some]), some)
+
+
+def _one_by_one(office: Office, subjects: Sequence[str]) -> None:
+    for subject in subjects:
+        _read(office.register, office.log.record([_look(subject)]), [subject])
+
+
+def _read(register: OwnRegister, receipts: Sequence[LogReceipt], subjects: Sequence[str]) -> None:
+    for receipt, subject in zip(receipts, subjects, strict=True):
+        found = register.read(receipt, subject, _KINDS, case=_CASE)
+        assert len(found) == ENTRIES
+
+
+def _look(subject: str) -> Access:
+    return Access(
+        at=datetime.now(UTC),
+        actor="office:collector",
+        actor_name="collector",
+        role="office",
+        purpose=Purpose.COLLECT,
+        legal_ground="GDPR Article 15",
+        case=_CASE,
+        subject=subject,
+        kinds=tuple(kind.value for kind in _KINDS),
+    )
+
+
+def _rate(count: int, act: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    act()
+    return count / (time.perf_counter() - begun)

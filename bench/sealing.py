@@ -1,0 +1,170 @@
+"""How fast one core seals: a stream of 1 GiB and many short fields, beside the bare tools in the same run."""
+
+import json
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.rows import Row
+from vault.crypto.envelope import PIECE, Context, new_key, seal, seal_stream
+from vault.errors import OutOfReachError
+
+MIB = 1 << 20
+STREAM = 1024  # MiB
+FIELDS, FIELD_BYTES = 100_000, 200
+_ROUNDS = 3
+_PLACE = Context("case", "DSR-2026-7K3QXM", "original", "case:DSR-2026-7K3QXM", 1)
+_PEERS = Path(__file__).parents[1] / "build" / "peers" / "bin" / "python"
+_ONE_CORE = ("taskset", "-c", "0")
+
+
+def sealing_rows(say: Callable[[str], None]) -> Iterator[Row]:
+    """Measure and yield each row as it is there.
+
+    :raises OutOfReachError: a peer is not installed.
+    """
+    say(f"sealing {STREAM} MiB, {_ROUNDS} times, each peer beside it")
+    yield from _stream_rows()
+    say(f"sealing {FIELDS} fields, {_ROUNDS} times, each peer beside it")
+    yield from _field_rows()
+
+
+def _stream_rows() -> Iterator[Row]:
+    with _source() as source, tempfile.TemporaryDirectory(prefix="dsr-bench-") as folder:
+        peers = {
+            "openssl speed": (_openssl, 0.8),
+            "gpg -z0": (_gpg(Path(folder), source), 4.0),
+            "age": (_age(Path(folder), source), 1.5),
+        }
+        ours: list[float] = []
+        theirs: dict[str, list[float]] = {name: [] for name in peers}
+        largest = 0.0
+        for _ in range(_ROUNDS):
+            told = json.loads(_told([sys.executable, "-m", "bench.sealing", str(source)]))
+            ours.append(told["speed"])
+            largest = max(largest, told["rss"])
+            for name, (speed, _) in peers.items():
+                theirs[name].append(speed())
+    for name, (_, least) in peers.items():
+        yield _held(f"seal-stream/{name.split()[0]}", ours, "MiB/s", (name, theirs[name]), least)
+    yield Row("seal-stream/memory", largest, "MiB", limit=64.0, at_most=True, note="largest resident size")
+
+
+def _field_rows() -> Iterator[Row]:
+    ours: list[float] = []
+    theirs: dict[str, list[float]] = {"tink": [], "aws": []}
+    for _ in range(_ROUNDS):
+        ours.append(float(_told([sys.executable, "-m", "bench.sealing", "fields"])))
+        told = json.loads(_told([_peers_python(), "-W", "ignore", _script(), str(FIELDS), str(FIELD_BYTES)]))
+        for name, speeds in theirs.items():
+            speeds.append(told[name])
+    note = f"{FIELDS} fields of {FIELD_BYTES} bytes, one core"
+    yield Row("seal-fields/speed", statistics.median(ours), "fields/s", limit=100_000.0, note=note)
+    yield _held("seal-fields/tink", ours, "fields/s", ("tink AES256_GCM", theirs["tink"]), None)
+    yield _held("seal-fields/aws", ours, "fields/s", ("aws-encryption-sdk", theirs["aws"]), None)
+
+
+def _held(name: str, ours: Sequence[float], unit: str, peer: tuple[str, Sequence[float]], least: float | None) -> Row:
+    ratio = statistics.median(mine / other for mine, other in zip(ours, peer[1], strict=True))
+    return Row(
+        name,
+        statistics.median(ours),
+        unit,
+        peer[0],
+        statistics.median(peer[1]),
+        ratio,
+        limit=least,
+        note=f"median of {len(ours)}, one core",
+    )
+
+
+@contextmanager
+def _source() -> Iterator[Path]:
+    """Lay the bytes on memory, so that no disk is measured."""
+    with tempfile.NamedTemporaryFile(prefix="dsr-bench-", dir="/dev/shm") as file:
+        piece = new_key() * (MIB // 32)
+        for _ in range(STREAM):
+            file.write(piece)
+        file.flush()
+        yield Path(file.name)
+
+
+def _openssl() -> float:
+    told = _told(["openssl", "speed", "-mr", "-seconds", "2", "-bytes", str(PIECE), "-evp", "aes-256-gcm"])
+    found = re.search(r"\+F:\d+:[\w-]+:([\d.]+)", told)
+    if found is None:
+        raise OutOfReachError("bench_peer", "openssl speed says something unknown; use OpenSSL 3")
+    return float(found[1]) / MIB
+
+
+def _gpg(folder: Path, source: Path) -> Callable[[], float]:
+    home = folder / "gpg"
+    home.mkdir(mode=0o700)
+    base = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--no-tty", "--trust-model", "always"]
+    make = ["--passphrase", "", "--pinentry-mode", "loopback", "--quick-generate-key", "bench", "rsa2048", "encr"]
+    subprocess.run([*base, *make], check=True, capture_output=True)
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+    command = [*base, "--no-autostart", "-z0", "--cipher-algo", "AES256", "-r", "bench", "-o", "-", "--encrypt"]
+    return lambda: _timed([*command, str(source)])
+
+
+def _age(folder: Path, source: Path) -> Callable[[], float]:
+    try:
+        made = subprocess.run(["age-keygen", "-o", str(folder / "age.key")], check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise OutOfReachError("bench_peer", "age is not installed: apt-get install age") from None
+    public = made.stderr.rpartition(" ")[2].strip()
+    return lambda: _timed(["age", "-r", public, str(source)])
+
+
+def _timed(command: Sequence[str]) -> float:
+    begun = time.perf_counter()
+    subprocess.run([*_ONE_CORE, *command], check=True, stdout=subprocess.DEVNULL)
+    return STREAM / (time.perf_counter() - begun)
+
+
+def _told(command: Sequence[str]) -> str:
+    done = subprocess.run([*_ONE_CORE, *command], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return done.stdout.decode()
+
+
+def _peers_python() -> str:
+    if not _PEERS.exists():
+        raise OutOfReachError("bench_peer", "the peers are not installed; run make bench")
+    return str(_PEERS)
+
+
+def _script() -> str:
+    return str(Path(__file__).with_name("fieldpeers.py"))
+
+
+def _seal_stream(source: Path) -> None:
+    key = new_key()
+    with source.open("rb", buffering=0) as opened, Path("/dev/null").open("wb", buffering=0) as sink:
+        begun = time.perf_counter()
+        size = seal_stream(key, _PLACE, opened, sink)
+        speed = size / MIB / (time.perf_counter() - begun)
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"speed": speed, "rss": rss}))
+
+
+def _seal_fields() -> None:
+    key, field = new_key(), new_key() * 6 + bytes(8)
+    begun = time.perf_counter()
+    for number in range(FIELDS):
+        seal(key, Context("records", f"R-{number}", "body", "P-1", 1), field)
+    print(FIELDS / (time.perf_counter() - begun))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "fields":
+        _seal_fields()
+    else:
+        _seal_stream(Path(sys.argv[1]))
