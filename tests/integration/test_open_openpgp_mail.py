@@ -60,8 +60,8 @@ def test_a_signed_and_encrypted_mail_is_opened(world: MailWorld, requester: str)
 def test_nothing_personal_shows_in_a_repr(world: MailWorld) -> None:
     opened = world.open(mails.pgp_mime_mail(LETTER, world.aino, world.key))
 
-    assert repr(opened) == "OpenedMail('opened', '', 'pgp-mime')"
-    assert repr(opened.sender_proof) == "SenderProof('unknown-key')"
+    assert repr(opened) == "OpenedMail(outcome='opened', reason='', encryption='pgp-mime')"
+    assert repr(opened.sender_proof) == "SenderProof(kind='unknown-key')"
     assert "ino" not in repr(opened.headers)
 
 

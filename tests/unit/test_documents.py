@@ -202,5 +202,5 @@ def test_identity_stands_before_contact_details() -> None:
 
 def test_a_document_is_silent_about_itself_in_logs() -> None:
     document = render(make_record("visit", {"place": "Salainen"}))[0]
-    assert repr(document) == "Document('visits')"
+    assert repr(document) == "Document(id='visits')"
     assert document.kinds == (RecordKind.VISIT,)

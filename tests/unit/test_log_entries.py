@@ -239,4 +239,4 @@ def test_a_leaf_of_a_later_version_is_named_so() -> None:
 
 
 def test_a_look_s_repr_names_nobody() -> None:
-    assert repr(look()) == f"Access('review', case='{CASE}')"
+    assert repr(look()) == f"Access(purpose='review', case='{CASE}')"

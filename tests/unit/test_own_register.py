@@ -441,4 +441,4 @@ def test_a_record_does_not_open_under_another_subject(house: House) -> None:
 
 
 def test_a_row_shows_no_more_than_its_reference() -> None:
-    assert repr(SealedRecord("P-1", "R-1", "visit", 1, b"bytes")) == "SealedRecord('R-1', 'visit')"
+    assert repr(SealedRecord("P-1", "R-1", "visit", 1, b"bytes")) == "SealedRecord(ref='R-1', kind='visit')"

@@ -15,6 +15,7 @@ from typing import Any, Final
 from vault.accesslog.leaves import VERSION, Leaf, parse_leaf, render_leaf, seconds
 from vault.crypto.envelope import Context, seal, unseal
 from vault.domain.case import REFERENCE
+from vault.domain.private import Private
 from vault.domain.roles import Purpose
 from vault.errors import RefusedError, TamperedError, UnknownFormatError
 
@@ -42,7 +43,7 @@ _STAFF: Final[Mapping[str, tuple[type, ...]]] = {"v": (int,), "salt": _TEXT, "ac
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Access(Private, shows=("purpose", "case")):
     """One look, before it happens.
 
     :param at: when, with a time zone.
@@ -69,9 +70,6 @@ class Access:
     count: int = 1
     outcome: str = GRANTED
     emergency: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Access({self.purpose.value!r}, case={self.case!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from vault.accesslog.merkle import RightEdge, leaf_hash
 from vault.accesslog.receipts import LogReceipt, ReceiptBook
 from vault.crypto.keyring import KeyRing
 from vault.crypto.keyservice import KeyService
+from vault.domain.private import Private
 from vault.errors import RefusedError
 from vault.storage import log as table
 from vault.storage.database import Database
@@ -35,7 +36,7 @@ _SALT_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedAccess:
+class LoggedAccess(Private, shows=("index",)):
     """An access as the log tells it: where its leaf stands, the leaf's bytes, and what it says."""
 
     index: int
@@ -43,7 +44,7 @@ class LoggedAccess:
     access: Access
 
 
-class AccessLog:
+class AccessLog(Private):
     """Records accesses, gives and spends receipts, and tells whose records were read.
 
     :param database: appends take a connection of their own.
@@ -124,9 +125,6 @@ class AccessLog:
     def _opener(self) -> Callable[[str], bytes]:
         """Open each log key once for one telling: a person's entries of a year share theirs."""
         return lru_cache(maxsize=_REMEMBERED)(partial(self._keys.data_key, "log"))
-
-    def __repr__(self) -> str:
-        return "AccessLog()"
 
 
 def _open(row: table.LeafRow, subject: str | None, key_of: Callable[[str], bytes]) -> LoggedAccess:

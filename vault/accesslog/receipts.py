@@ -11,16 +11,17 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NoReturn, Self, SupportsIndex
+from typing import NoReturn, Self
 
 from vault.accesslog.entries import GRANTED, Access
+from vault.domain.private import Private
 from vault.domain.roles import Purpose
 from vault.errors import NoReceiptError
 
 _SWEEP_SECONDS = 10
 
 
-class LogReceipt:
+class LogReceipt(Private, shows=("index",)):
     """Proof that one look is in the log; opens what it names, once, until it expires.
 
     ``id`` is random; ``index`` is the entry's place in the log.
@@ -50,21 +51,9 @@ class LogReceipt:
     def __delattr__(self, name: str) -> NoReturn:
         raise _refused("receipt_fixed", "a receipt can't be changed; record another access")
 
-    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        raise _refused("receipt_not_copied", "a receipt can't be copied or stored; record another access")
-
-    def __copy__(self) -> NoReturn:
-        raise _refused("receipt_not_copied", "a receipt can't be copied or stored; record another access")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        raise _refused("receipt_not_copied", "a receipt can't be copied or stored; record another access")
-
-    def __repr__(self) -> str:
-        return f"LogReceipt(index={self.index})"
-
 
 @dataclass(frozen=True, slots=True)
-class _Open:
+class _Open(Private, shows=("case",)):
     receipt: LogReceipt  # held here, so that no other object can have its address, by which the book knows it
     case: str | None
     subject: str | None

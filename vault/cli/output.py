@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
+from vault.domain.private import Private
 from vault.errors import VaultError
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Private, shows=("ok",)):
     """What a command found.
 
     :param data: the one JSON object.

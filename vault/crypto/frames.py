@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
+from vault.domain.private import Private
 from vault.errors import LimitError, RefusedError
 
 PROTOCOL: Final = "dsr-vault/keys/1"
@@ -70,7 +71,7 @@ def malformed() -> RefusedError:
     return RefusedError("key_request_malformed", "what came is no request of this protocol; use this release's client")
 
 
-class Feed:
+class Feed(Private):
     """Cuts a stream of bytes into frames' bodies, however the bytes arrive."""
 
     __slots__ = ("_buffer", "largest")

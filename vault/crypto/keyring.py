@@ -4,6 +4,7 @@ from typing import Protocol
 
 from vault.crypto.envelope import new_key
 from vault.crypto.keyservice import KeyService
+from vault.domain.private import Private
 from vault.errors import ConflictError, KeyMissingError
 
 _FIRST = 1
@@ -29,7 +30,7 @@ class SealedKeys(Protocol):
         ...
 
 
-class KeyRing:
+class KeyRing(Private):
     """Opens the keys that the tables hold, with whatever the office's key service allows.
 
     Nothing is remembered: each opening is one line in the key service's own audit, which can be

@@ -11,6 +11,7 @@ from email.policy import SMTP
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from vault.domain.private import Private
 from vault.errors import WrongUseError
 from vault.settings import SmtpSettings, read_secret
 
@@ -74,7 +75,7 @@ def _no(code: int) -> Sending:
     return "refused" if code >= _PERMANENT else "later"
 
 
-class _Line(smtplib.SMTP):
+class _Line(Private, smtplib.SMTP):
     def __exit__(self, *args: object) -> None:
         """Hang up; what the server says to that changes nothing about the message."""
         try:

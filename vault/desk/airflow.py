@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from vault.domain.private import Private
 from vault.errors import VaultError
 from vault.settings import DeskSettings, read_secret
 
@@ -17,7 +18,7 @@ DECIDED = "Decided at the desk"
 _SECONDS = 15
 
 
-class AirflowWord:
+class AirflowWord(Private):
     """Tells Airflow, as its service user, that people have decided.
 
     :param settings: where Airflow is and as whom; without a password file nothing is told.

@@ -8,6 +8,7 @@ import pypdfium2
 
 from vault.desk.memory import Memory
 from vault.desk.sessions import Session
+from vault.domain.private import Private
 from vault.domain.roles import Purpose
 from vault.errors import RefusedError
 from vault.steps.parts import Parts
@@ -17,8 +18,8 @@ _SCALE = 1.4  # points to pixels: readable, and light
 _PDFIUM = threading.Lock()  # PDFium is not safe for two threads at once
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Held:
+@dataclass(frozen=True, slots=True)
+class Held(Private):
     """An opened draft and its PDF files; they are our own, made from data, so they are drawn in this process."""
 
     draft: OpenDraft
@@ -43,7 +44,7 @@ class Held:
         return target.getvalue()
 
 
-class OpenDrafts:
+class OpenDrafts(Private):
     """Opens drafts and remembers them for a session."""
 
     def __init__(self, parts: Parts) -> None:

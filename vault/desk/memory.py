@@ -6,12 +6,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
+from vault.domain.private import Private
+
 OPEN_FOR = timedelta(minutes=5)
 _MOST = 16  # opened things at a time
 Opened = TypeVar("Opened")
 
 
-class Memory(Generic[Opened]):
+class Memory(Private, Generic[Opened]):
     """Remembers opened things by session and case, and forgets them by itself.
 
     :param now: the clock, in UTC.

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from vault.desk.sessions import Session
 from vault.domain.calendar import HELSINKI
+from vault.domain.private import Private
 
 LANGUAGES = ("fi", "sv", "en")
 LANGUAGE_COOKIE = "dsr_language"
@@ -61,7 +62,7 @@ def actor(value: str, words: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Private, shows=("template", "status")):
     """What a template is filled with besides what every page shows."""
 
     template: str

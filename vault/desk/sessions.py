@@ -13,6 +13,7 @@ from typing import Any
 
 import jwt
 
+from vault.domain.private import Private
 from vault.domain.roles import Role
 from vault.errors import NotAllowedError
 from vault.settings import DeskSettings, read_secret
@@ -28,7 +29,7 @@ _ROLES = frozenset(role.value for role in Role)
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Session(Private):
     """Who is at the desk, since when, and until when without a further page."""
 
     ref: str
@@ -41,7 +42,7 @@ def _refused() -> NotAllowedError:
     return NotAllowedError("assertion_refused", "come in from Airflow again; the way in works once, for a minute")
 
 
-class Sessions:
+class Sessions(Private):
     """Opens, reads and renews sessions."""
 
     def __init__(self, parts: Parts) -> None:

@@ -1,7 +1,7 @@
 """What every page works with: the desk's parts, one visit of one member of staff, one way to one page."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fastapi import Request, Response
 from starlette.datastructures import FormData
@@ -11,6 +11,7 @@ from vault.desk.drafts import OpenDrafts
 from vault.desk.memory import Memory
 from vault.desk.render import Page, Renderer
 from vault.desk.sessions import Session, Sessions
+from vault.domain.private import Private
 from vault.domain.roles import Role
 from vault.steps.original import Original
 from vault.steps.parts import Parts
@@ -18,7 +19,7 @@ from vault.steps.parts import Parts
 EVERYBODY = frozenset(Role)
 
 
-class Desk:
+class Desk(Private):
     """What every page works with."""
 
     def __init__(self, parts: Parts) -> None:
@@ -36,13 +37,13 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Private):
     """One request of one member of staff."""
 
     desk: Desk
     request: Request
     session: Session
-    form: FormData = field(repr=False)
+    form: FormData
 
     def path(self, name: str) -> str:
         """Return a part of the path."""

@@ -7,10 +7,11 @@ it is well formed; it proves neither that it was issued nor that its owner is wr
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypeAlias
 
+from vault.domain.private import Private
 from vault.errors import RefusedError
 
 Fault: TypeAlias = Literal["shape", "check", "date", "future", "individual"]
@@ -42,7 +43,7 @@ class HetuError(RefusedError):
 
 
 @dataclass(frozen=True, slots=True)
-class PersonalIdentityCode:
+class PersonalIdentityCode(Private, shows=("kind",)):
     """A well-formed code.
 
     :param value: all 11 characters, the key of a person; personal, so ``repr`` hides it.
@@ -50,8 +51,8 @@ class PersonalIdentityCode:
     :param kind: ``register`` (002-899), or ``temporary`` (900-999: temporary or artificial, no real person's proof).
     """
 
-    value: str = field(repr=False)
-    birth_date: date = field(repr=False)
+    value: str
+    birth_date: date
     kind: Kind
 
 

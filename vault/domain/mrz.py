@@ -7,10 +7,11 @@ everything in it is personal: keep the verdict and forget the zone.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
+from vault.domain.private import Private
 from vault.errors import RefusedError
 
 _SHAPES = {(3, 30): "TD1", (2, 36): "TD2", (2, 44): "TD3"}
@@ -31,7 +32,7 @@ class MrzError(RefusedError):
 
 
 @dataclass(frozen=True, slots=True)
-class Zone:
+class Zone(Private, shows=("format",)):
     """A zone as read.
 
     :param format: ``TD1``, ``TD2`` or ``TD3``.
@@ -41,9 +42,9 @@ class Zone:
     """
 
     format: str
-    fields: Mapping[str, str] = field(repr=False)
+    fields: Mapping[str, str]
     checks: Mapping[str, bool]
-    lines: tuple[str, ...] = field(repr=False)
+    lines: tuple[str, ...]
 
     @property
     def valid(self) -> bool:
@@ -52,7 +53,7 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True)
-class _Raw:
+class _Raw(Private):
     """The places of a zone before anything is judged; the same for the three formats."""
 
     code: str

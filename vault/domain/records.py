@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
+from vault.domain.private import Private
+
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
 
@@ -37,7 +39,7 @@ CARE_KINDS = frozenset(RecordKind) - IDENTITY_KINDS
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
+class Author(Private):
     """Who wrote an entry (every entry has author, identifier, title and time)."""
 
     name: str
@@ -46,11 +48,11 @@ class Author:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Record(Private, shows=("ref", "kind")):
     """One item of the register.
 
     ``body`` holds plain JSON by field name; ``corrects`` names the record that this one
-    corrects, which stays readable. ``__repr__`` shows the reference and kind only.
+    corrects, which stays readable.
     """
 
     ref: str
@@ -60,6 +62,3 @@ class Record:
     author: Author
     body: Mapping[str, Json]
     corrects: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Record({self.ref!r}, {self.kind.value!r})"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from vault.domain.private import Private
 from vault.domain.records import Json
 from vault.errors import RefusedError
 
@@ -36,8 +37,8 @@ def _malformed() -> RefusedError:
     return RefusedError("request_malformed", "this is no request as the program writes it; enter its particulars again")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Request:
+@dataclass(frozen=True, slots=True)
+class Request(Private):
     """What a message asks for; every value is the requester's claim, nothing here is proved.
 
     :param kinds: what is asked, each once; empty when no request was found.
@@ -79,9 +80,6 @@ class Request:
         )
         if not fits:
             raise _malformed()
-
-    def __repr__(self) -> str:
-        return "Request(...)"
 
     def to_json(self) -> dict[str, Json]:
         """Write the request as a JSON object: every field by its name."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import zxingcpp
 from PIL import Image, ImageFilter
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake import geometry
 from vault.intake.forms import Box, Form, Payload, parse_payload
@@ -20,7 +21,7 @@ _DRIFT = 1.5  # mm that the QR code may lie off its place once the marks are lai
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class Code(Private):
     """A QR code on a page: its text and its corners in pixels, clockwise from its own upper left one."""
 
     text: str
@@ -41,7 +42,7 @@ def find_codes(page: Image.Image) -> list[Code]:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Private):
     """A page that is laid over its form."""
 
     page: Image.Image

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake.armour import armour_blocks
 from vault.intake.headers import clean
@@ -13,8 +14,8 @@ _MOST_KEYS = 8
 _SIGNATURES = frozenset(["application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"])
 
 
-@dataclass(slots=True, repr=False)
-class Contents:
+@dataclass(slots=True)
+class Contents(Private):
     """Text in reading order, files, and whether some HTML could not be read."""
 
     texts: list[str] = field(default_factory=list)

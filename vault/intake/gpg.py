@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake.gpgstatus import Statuses, judge, parse_statuses, uid_addresses
 from vault.intake.opened import ProofKind, SenderProof, SignedContent
@@ -26,8 +27,8 @@ _KEY_COUNT = 8
 ADVICE = "the OpenPGP message can't be read; a person must look at the original"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Read:
+@dataclass(frozen=True, slots=True)
+class Read(Private):
     """A signed or bare OpenPGP message after reading.
 
     :param proof: the verdict on its signatures.

@@ -5,6 +5,7 @@ The standard library's parser takes the square of some inputs' length, hence the
 
 from html.parser import HTMLParser
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake.sandbox import ChildLimits, run_child
 
@@ -39,7 +40,7 @@ def strip(data: bytes) -> bytes:
     return "\n".join(line for line in lines if line).encode("utf-8", "replace")
 
 
-class _Words(HTMLParser):
+class _Words(Private, HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.found: list[str] = []

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake.armour import armour_blocks, starts_armour
 from vault.intake.mime import Part, canonical
@@ -41,8 +42,8 @@ class Inside(StrEnum):
     FILE = "file"  # an encrypted attachment
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Layer:
+@dataclass(frozen=True, slots=True)
+class Layer(Private, shows=("kind",)):
     """One layer: its ``message`` (ciphertext, signed message or signature), and what is signed beside it.
 
     :param signed: the exact bytes that a detached signature covers; ``content`` is the same as a part.

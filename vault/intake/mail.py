@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from vault.domain.private import Private
 from vault.errors import OutOfReachError, UnreadableError, VaultError, WrongUseError
 from vault.intake.contents import public_keys, read_contents
 from vault.intake.gpg import Read
@@ -25,8 +26,8 @@ _NOT_FOR_US = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class MailTools:
+@dataclass(frozen=True, slots=True)
+class MailTools(Private):
     """What may be used to open mail.
 
     :param known_keys: OpenPGP public keys, beside those in our home, that signatures are checked with.
@@ -55,7 +56,7 @@ def open_mail(raw: bytes, tools: MailTools) -> OpenedMail:
         return opening.failed("mail_reader_failed")
 
 
-class _Opening:
+class _Opening(Private):
     """One mail on its way through its layers."""
 
     def __init__(self, tools: MailTools) -> None:

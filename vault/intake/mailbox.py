@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
+from vault.domain.private import Private
 from vault.errors import OutOfReachError, RefusedError, WrongUseError
 from vault.settings import MailboxSettings
 
@@ -24,8 +25,8 @@ _AWAY = (OSError, IMAPClientError, imaplib.IMAP4.error, EOFError)
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Message:
+@dataclass(frozen=True, slots=True)
+class Message(Private):
     """One message at the door.
 
     :param source: its name for good: ``imap|folder|uidvalidity|uid`` or ``maildir|unique``.
@@ -53,7 +54,7 @@ class Mailbox(Protocol):
         ...
 
 
-class ImapMailbox:
+class ImapMailbox(Private):
     """A folder of an IMAP server over TLS.
 
     :param settings: server, folder, and the file of the authority that vouches for the server.

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake.headers import decode_text, file_name, parameters
 from vault.settings import Limits
@@ -45,7 +46,7 @@ class MimeLimits:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Part(Private):
     """One MIME entity: a slice ``start:stop`` of its source, with its header fields in order."""
 
     source: bytes
@@ -54,9 +55,6 @@ class Part:
     stop: int
     fields: tuple[tuple[str, str], ...]
     parts: tuple["Part", ...] = ()
-
-    def __repr__(self) -> str:
-        return f"Part({self.type!r}, {self.stop - self.start} bytes)"
 
     @property
     def raw(self) -> bytes:
@@ -161,7 +159,7 @@ def canonical(data: bytes) -> bytes:
     return _LINE_END.sub(b"\r\n", data)
 
 
-class _Walk:
+class _Walk(Private):
     def __init__(self, source: bytes, limits: MimeLimits) -> None:
         self._source = source
         self._limits = limits

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError
 
 LANGUAGES = ("swe", "fin", "eng")  # Swedish first: the Finnish model takes Å for Ä
@@ -20,7 +21,7 @@ _SECONDS = 25  # of one run; a page of clear text takes two
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Words(Private, shows=("confidence",)):
     """What stands in one picture.
 
     :param confidence: 0 to 1, of the weakest word; 0 when there is none.
@@ -28,9 +29,6 @@ class Words:
 
     text: str = ""
     confidence: float = 0.0
-
-    def __repr__(self) -> str:
-        return f"Words(confidence={self.confidence})"
 
 
 def is_installed() -> bool:
@@ -83,7 +81,7 @@ def _run(command: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class _Word(Private, shows=("confidence",)):
     line: tuple[str, ...]
     confidence: float
     text: str

@@ -6,6 +6,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from vault.domain.private import Private
+
 
 class Outcome(StrEnum):
     """How opening a mail ended."""
@@ -34,8 +36,8 @@ class ProofKind(StrEnum):
     UNKNOWN_KEY = "unknown-key"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SenderProof:
+@dataclass(frozen=True, slots=True)
+class SenderProof(Private, shows=("kind",)):
     """The verdict on a mail's signature.
 
     :param fingerprint: of the OpenPGP primary key (40 hexadecimal digits; of an unknown key whatever the
@@ -47,12 +49,9 @@ class SenderProof:
     fingerprint: str | None = None
     from_matches: bool = False
 
-    def __repr__(self) -> str:
-        return f"SenderProof({self.kind.value!r})"
 
-
-@dataclass(frozen=True, slots=True, repr=False)
-class SignedContent:
+@dataclass(frozen=True, slots=True)
+class SignedContent(Private):
     """What is needed to check the OpenPGP signature again later, with another key and without ours.
 
     :param signature: the detached signature, or a signed message when ``content`` is None.
@@ -62,8 +61,8 @@ class SignedContent:
     content: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Attachment:
+@dataclass(frozen=True, slots=True)
+class Attachment(Private):
     """A file that came with a mail; the name is made harmless, the type is what the sender claims."""
 
     name: str
@@ -71,8 +70,8 @@ class Attachment:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class MailHeaders:
+@dataclass(frozen=True, slots=True)
+class MailHeaders(Private):
     """The headers that count, read from outside the encryption (the subject from inside, if it stands there)."""
 
     from_address: str | None = None
@@ -84,8 +83,8 @@ class MailHeaders:
     auto: bool = False  # written by a machine or a list: never answer it automatically (RFC 3834)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class OpenedMail:
+@dataclass(frozen=True, slots=True)
+class OpenedMail(Private, shows=("outcome", "reason", "encryption")):
     """A mail after opening.
 
     :param reason: a stable code; empty when all is well.
@@ -107,9 +106,6 @@ class OpenedMail:
     sender_key: str | None = None
     certificate: bytes | None = None
     signed: SignedContent | None = None
-
-    def __repr__(self) -> str:
-        return f"OpenedMail({self.outcome.value!r}, {self.reason!r}, {self.encryption.value!r})"
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``dsr inspect mail`` prints; attachments by size and SHA-256 only."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from vault.domain.private import Private
 from vault.errors import OutOfReachError, UnreadableError, WrongUseError
 from vault.intake.gpg import ADVICE, Gpg, Read, empty_home
 from vault.intake.gpgstatus import parse_statuses, primary_fingerprint
@@ -25,7 +26,7 @@ _AGENT_SECONDS = 60.0  # how long a started agent is taken to be alive
 _OPERATOR_FAULTS = frozenset({11, 85, 99})  # bad passphrase, no pinentry, cancelled: ours, not the mail's
 
 
-class OpenPgp:
+class OpenPgp(Private):
     """gpg in the controller's private home.
 
     :param home: holds the controller's secret key; the public keys in it count as known. None for no key at all.
@@ -40,9 +41,6 @@ class OpenPgp:
         self._limits = limits or DEFAULT_LIMITS
         self._agent_seen = -_AGENT_SECONDS
         self._agent_is_ours = False
-
-    def __repr__(self) -> str:
-        return "OpenPgp(...)"
 
     def decrypt(self, message: bytes) -> bytes:
         """Take the encryption off; what is returned is still an OpenPGP message, perhaps a signed one.

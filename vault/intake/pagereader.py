@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake import ink, ocr, sheet
 from vault.intake.align import Code, Sheet, align, find_codes
@@ -26,7 +27,7 @@ _LEAST_WORD = 0.3  # words of a plain page that are less certain are left out
 
 
 @dataclass(frozen=True, slots=True)
-class PageReading:
+class PageReading(Private, shows=("number", "form", "fault")):
     """What was found on one page.
 
     :param number: counted from 1.
@@ -42,9 +43,6 @@ class PageReading:
     text: str = ""
     fault: str | None = None
     blank: bool = False
-
-    def __repr__(self) -> str:
-        return f"PageReading({self.number}, form={self.form!r}, fault={self.fault!r})"
 
 
 def pack_task(data: bytes, limits: PageLimits, first: int, count: int) -> bytes:

@@ -17,6 +17,7 @@ import pikepdf
 import pypdfium2
 from PIL import Image, ImageFile, ImageOps
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError
 
 DPI = 300  # at which a PDF is drawn
@@ -36,7 +37,7 @@ FormValues: TypeAlias = Mapping[str, str]  # "name" or "choice.option" -> what w
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Private):
     """One page: ``picture`` in mode L, and what was typed into its PDF fields."""
 
     picture: Image.Image
@@ -103,7 +104,7 @@ def refusal(code: str) -> UnreadableError:
     return UnreadableError(code, _ADVICE[code])
 
 
-class _ImageSource:
+class _ImageSource(Private):
     def __init__(self, data: bytes, kind: str, limits: PageLimits) -> None:
         Image.MAX_IMAGE_PIXELS = None  # the limit below is ours and refuses sooner
         ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -144,7 +145,7 @@ def _grey(image: Image.Image) -> Image.Image:
     return upright.convert("L")
 
 
-class _PdfSource:
+class _PdfSource(Private):
     def __init__(self, data: bytes, limits: PageLimits) -> None:
         self._structure = pikepdf.open(io.BytesIO(data))
         self.total = len(self._structure.pages)

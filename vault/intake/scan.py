@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake.pagereader import PageReading, pack_task, unpack_pages
 from vault.intake.pages import PageLimits
@@ -31,7 +32,7 @@ _NEEDED_FOR_OTHERS = {"other_name": "weak_name", "other_code": "weak_code"}
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Private, shows=("pages", "form", "outcome", "reason")):
     """One letter of a batch.
 
     :param pages: page numbers, counted from 1.
@@ -49,9 +50,6 @@ class Letter:
     outcome: str = READ
     reason: str | None = None
 
-    def __repr__(self) -> str:
-        return f"Letter(pages={self.pages}, form={self.form!r}, outcome={self.outcome!r}, reason={self.reason!r})"
-
     def to_json(self) -> dict[str, Any]:
         """Return the letter as the command line prints it."""
         return {
@@ -67,7 +65,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class ScanResult:
+class ScanResult(Private, shows=("outcome", "reason")):
     """What a file holds: ``read``, ``person`` (somebody must look at a letter) or ``refused`` (no page was read)."""
 
     outcome: str

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from PIL import Image
 
+from vault.domain.private import Private
 from vault.intake import codereader, ink, wording
 from vault.intake.align import Sheet
 from vault.intake.forms import CHOICES, Box, Field, FieldKind, Form
@@ -23,14 +24,11 @@ _UNSURE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class FieldReading:
+class FieldReading(Private, shows=("confidence",)):
     """What one field says: text, the ticked option or options, or whether there is ink; confidence 0 to 1."""
 
     value: Value
     confidence: float
-
-    def __repr__(self) -> str:
-        return f"FieldReading(confidence={self.confidence})"
 
 
 NOT_READ = FieldReading(None, 0.0)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError, WrongUseError
 from vault.intake.opened import ProofKind, SenderProof
 from vault.intake.sandbox import ChildLimits, private_directory
@@ -43,16 +44,16 @@ _BAD_CERTIFICATE = (
 )
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SmimeKey:
+@dataclass(frozen=True, slots=True)
+class SmimeKey(Private):
     """A private key of ours (PEM, not encrypted, in memory only) and its certificate, where there is one."""
 
     key: bytes
     certificate: bytes | None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Signed:
+@dataclass(frozen=True, slots=True)
+class Signed(Private):
     """Signed content, the verdict on it, and the signer's certificate (PEM)."""
 
     content: bytes
@@ -98,7 +99,7 @@ def content_kind(der: bytes) -> str | None:
     return min(((at, kind) for at, kind in found if at > 0), default=(0, None))[1] if der[:1] == b"0" else None
 
 
-class Smime:
+class Smime(Private):
     """`openssl cms` with the controller's keys.
 
     :param keys: tried in turn.
@@ -107,9 +108,6 @@ class Smime:
     def __init__(self, keys: Sequence[SmimeKey] = (), limits: ChildLimits | None = None) -> None:
         self._keys = tuple(keys)
         self._limits = limits or ChildLimits(seconds=60.0, output=200_000_000)
-
-    def __repr__(self) -> str:
-        return "Smime(...)"
 
     def decrypt(self, der: bytes) -> bytes:
         """Take the encryption off.

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError, WrongUseError
 from vault.intake.sandbox import ChildLimits, anonymous_file
 
@@ -22,8 +23,8 @@ STATUS = "{status}"  # stands in an argument list for the number of the status d
 _MESSAGES = 10_000  # bytes of a tool's complaints that are looked at
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class ToolRun:
+@dataclass(frozen=True, slots=True)
+class ToolRun(Private, shows=("code",)):
     """How a program ended: its exit code, standard output, status bytes and complaints."""
 
     code: int

@@ -10,12 +10,13 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import pikepdf
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError, WrongUseError
 
 LARGEST = 500_000_000  # bytes of a whole package
@@ -25,7 +26,7 @@ _OPENPGP_FIRST = frozenset({0x84, 0x85, 0x8C, 0xC1, 0x2D})  # an encrypted sessi
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Private):
     """A package's files.
 
     :param files: name -> bytes, as found.
@@ -33,7 +34,7 @@ class Opened:
     :param pages: for a PDF, the SHA-256 of each page's content, in order; else None.
     """
 
-    files: Mapping[str, bytes] = field(repr=False)
+    files: Mapping[str, bytes]
     twice: Sequence[str] = ()
     pages: Sequence[bytes] | None = None
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from vault.domain.private import Private
 from vault.domain.records import Json, Record, RecordKind
 from vault.package.canonical import canonical, settled
 from vault.package.entries import Entry, entries_of, shown_entry
@@ -41,7 +42,7 @@ _ALONE = "third-person"
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class Document(Private, shows=("id",)):
     """One document of an answer.
 
     :param id: stable within a case, lower-case ASCII; its files are named by it, so it says nothing personal.
@@ -56,9 +57,6 @@ class Document:
     kinds: tuple[RecordKind, ...]
     pdf: bytes
     data: Mapping[str, Json]
-
-    def __repr__(self) -> str:
-        return f"Document({self.id!r})"
 
     def json(self) -> bytes:
         """Write the data as canonical JSON (RFC 8785)."""

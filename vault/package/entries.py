@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vault.domain.private import Private
 from vault.domain.records import Record
 from vault.package.labels import plain, shown_fields
 from vault.package.language import fill, moment, part, sentence
@@ -10,7 +11,7 @@ from vault.package.typesetting import Shown
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Private):
     """The record that stands now, and the ones that it corrects, newest first."""
 
     current: Record

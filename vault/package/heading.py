@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from vault.domain.private import Private
 from vault.package.language import check_language
 from vault.settings import Controller
 
@@ -25,7 +26,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(Private):
     """Whom a letter is for, as the address window shows it.
 
     :param name: as on the register or on the request.
@@ -35,6 +36,3 @@ class Recipient:
 
     name: str
     lines: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return "Recipient(…)"

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from vault.domain.grounds import COMPLAINT, COURT_REMEDY, GROUNDS, OMBUDSMAN_INSTEAD
+from vault.domain.private import Private
 from vault.domain.records import Record, RecordKind
 from vault.errors import RefusedError
 from vault.package.blocks import Block, build
@@ -22,7 +23,7 @@ _SECTION_34 = "1050/2018 s. 34"
 
 
 @dataclass(frozen=True, slots=True)
-class Enclosure:
+class Enclosure(Private, shows=("pages",)):
     """One line of a list of contents.
 
     :param title: in the requester's language.
@@ -36,7 +37,7 @@ class Enclosure:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Private, shows=("told",)):
     """One document that is not given.
 
     :param title: its title; ground: a code of :data:`vault.domain.grounds.GROUNDS`.

@@ -5,10 +5,11 @@ whether or not its reader is a patient. Its subject names the case's reference a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 from vault.domain.calendar import HELSINKI
+from vault.domain.private import Private
 from vault.errors import RefusedError
 from vault.package.blocks import Block, as_text, build
 from vault.package.heading import Heading, Recipient
@@ -33,7 +34,7 @@ _NO_DAY = datetime(1970, 1, 1, tzinfo=UTC)  # a text carries no date of its own
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Private, shows=("kind", "case_ref")):
     """A notice, ready for the mail (``subject`` and ``text``) or, by :func:`notice_pdf`, for the post."""
 
     kind: str
@@ -42,10 +43,7 @@ class Notice:
     subject: str
     title: str
     text: str
-    blocks: tuple[Block, ...] = field(repr=False)
-
-    def __repr__(self) -> str:
-        return f"Notice({self.kind!r}, {self.case_ref!r})"
+    blocks: tuple[Block, ...]
 
 
 def notice(

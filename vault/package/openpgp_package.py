@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from vault.domain.private import Private
 from vault.errors import OutOfReachError, RefusedError, TamperedError
 from vault.package.archive import make_archive
 from vault.settings import OpenPgpSettings, read_secret
@@ -29,7 +30,7 @@ _DEAD = frozenset("reidn")  # revoked, expired, invalid, disabled, not valid
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Private, shows=("code",)):
     code: int
     output: bytes
     statuses: tuple[tuple[str, ...], ...]

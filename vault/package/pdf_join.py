@@ -11,6 +11,7 @@ from typing import Any
 import pikepdf
 from pikepdf import Array, Dictionary, Name, OutlineItem, Pdf, String
 
+from vault.domain.private import Private
 from vault.errors import UnreadableError
 
 
@@ -72,7 +73,7 @@ def _frame(target: Pdf, title: str, language: str) -> None:
         metadata["dc:language"] = {language}
 
 
-class _Structure:
+class _Structure(Private):
     """The joined file's structure tree while it grows."""
 
     def __init__(self, target: Pdf) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 from vault.accesslog.receipts import LogReceipt
 from vault.crypto.envelope import Context, seal, unseal
 from vault.domain.hetu import parse as parse_code
+from vault.domain.private import Private
 from vault.domain.records import IDENTITY_KINDS, Author, Record, RecordKind
 from vault.errors import RefusedError, TamperedError
 from vault.register.form import parse, render
@@ -50,7 +51,7 @@ class Spender(Protocol):
         ...
 
 
-class OwnRegister:
+class OwnRegister(Private):
     """The register in our own database.
 
     :param keys: opens and makes the subjects' data keys.

@@ -6,6 +6,7 @@ from datetime import date
 
 from vault.domain.calendar import HELSINKI
 from vault.domain.case import Case, Event
+from vault.domain.private import Private
 from vault.package.contents import package_files
 from vault.package.heading import Heading, Recipient
 from vault.package.letters import Enclosure, Refusal, answer_letter, paper_cover, refusal_letter
@@ -21,8 +22,8 @@ from vault.steps.review import RELEASE, OpenDraft, Ruling
 from vault.storage.cases import events
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Answer:
+@dataclass(frozen=True, slots=True)
+class Answer(Private):
     """Everything that goes to the requester, before it is closed."""
 
     heading: Heading

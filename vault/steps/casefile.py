@@ -7,6 +7,7 @@ from typing import Any
 from vault.accesslog.entries import Access
 from vault.accesslog.receipts import LogReceipt
 from vault.crypto.envelope import Context, seal, unseal
+from vault.domain.private import Private
 from vault.domain.roles import Purpose
 from vault.steps.parts import Parts, Staff
 from vault.storage.database import Connection
@@ -76,7 +77,7 @@ def record(parts: Parts, accesses: Sequence[Access]) -> list[LogReceipt]:
     return list(parts.log.record(accesses))
 
 
-class CaseFile:
+class CaseFile(Private, shows=("ref",)):
     """The opened file of one case."""
 
     def __init__(self, parts: Parts, ref: str, receipt: LogReceipt) -> None:
@@ -144,9 +145,6 @@ class CaseFile:
     def opened_bytes(self, name: str, version: int, envelope: bytes) -> bytes:
         """Open bytes that another table keeps for this case."""
         return unseal(self._key, Context(name, self.ref, "envelope", "", version), envelope)
-
-    def __repr__(self) -> str:
-        return f"CaseFile({self.ref!r})"
 
 
 def seal_item(

@@ -18,6 +18,7 @@ from typing import Any
 from vault.domain.case import Case, Event, Stage
 from vault.domain.codes import normalise_code, render_code
 from vault.domain.hetu import HetuError, parse
+from vault.domain.private import Private
 from vault.domain.records import Record, RecordKind
 from vault.domain.request import Request
 from vault.domain.roles import Purpose
@@ -41,8 +42,8 @@ IDENTITY_KINDS = (RecordKind.IDENTITY, RecordKind.CONTACT_DETAILS)
 _MOST_TRIES = 5
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Candidate:
+@dataclass(frozen=True, slots=True)
+class Candidate(Private, shows=("subject",)):
     """Whom the request points at, before anything is proved."""
 
     subject: str

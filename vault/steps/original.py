@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from vault.domain.case import Case, Channel
+from vault.domain.private import Private
 from vault.domain.roles import Purpose, Role
 from vault.errors import NotAllowedError, RefusedError
 from vault.steps.casefile import CaseFile
@@ -11,8 +12,8 @@ from vault.steps.receive import PARTICULARS
 from vault.storage.cases import get_case
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Original:
+@dataclass(frozen=True, slots=True)
+class Original(Private):
     """What the scanner delivered, and which of its pages are this case's letter.
 
     :param pages: counted from 1; the first alone when no machine could tell letters apart.

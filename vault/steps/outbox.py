@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vault.crypto.boxes import seal_key
 from vault.crypto.envelope import new_key, seal, unseal
+from vault.domain.private import Private
 from vault.domain.roles import Purpose
 from vault.errors import KeyMissingError
 from vault.steps.casefile import access, object_context, print_owner, record
@@ -23,7 +24,7 @@ def print_key(ref: str, sealed: bytes) -> str:
     return f"print/{ref}/{sha256(sealed).hexdigest()[:16]}"
 
 
-class PrintJob:
+class PrintJob(Private, shows=("ref",)):
     """A letter on its way into the outbox: the object first, then the rows in the caller's transaction.
 
     A kill between the two leaves ciphertext whose key exists nowhere; it goes when the

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vault.accesslog.log import AccessLog
 from vault.crypto.keyring import KeyRing
 from vault.crypto.keyservice import KeyService
+from vault.domain.private import Private
 from vault.domain.roles import OfficeName
 from vault.settings import Settings
 from vault.storage.database import Database
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Private, shows=("office",)):
     """One office's parts.
 
     :param register: None for an office that never reads the register.
@@ -40,12 +41,9 @@ class Parts:
         """Name the office as an event's actor."""
         return f"office:{self.office.value}"
 
-    def __repr__(self) -> str:
-        return f"Parts({self.office.value})"
-
 
 @dataclass(frozen=True, slots=True)
-class Staff:
+class Staff(Private, shows=("ref",)):
     """A person at the desk, as Airflow's user management vouched for her.
 
     :param ref: her unique id there, such as ``7``; names stay out of events.
@@ -59,6 +57,3 @@ class Staff:
     def actor(self) -> str:
         """Name the person as an event's actor."""
         return f"staff:{self.ref}"
-
-    def __repr__(self) -> str:
-        return f"Staff({self.ref!r})"

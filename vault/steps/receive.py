@@ -18,6 +18,7 @@ from vault.crypto.boxes import seal_key
 from vault.crypto.envelope import new_key, seal
 from vault.domain.calendar import HELSINKI
 from vault.domain.case import REFERENCE_SPACE, Case, Channel, Event, Stage, reference
+from vault.domain.private import Private
 from vault.domain.request import RequestKind
 from vault.errors import RefusedError
 from vault.steps.casefile import arrival_owner, case_owner, object_context, original_key, seal_item
@@ -35,8 +36,8 @@ ANSWERED = frozenset({RequestKind.INSPECTION, RequestKind.LOG})  # other rights 
 _OLDEST = timedelta(days=366)  # a door's clock that says more than this is wrong, not late
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Incoming:
+@dataclass(frozen=True, slots=True)
+class Incoming(Private, shows=("channel",)):
     """One message or letter as the readers understood it.
 
     :param source: where it lay, such as ``imap|INBOX|7|12``; recognises it after a kill.

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from vault.domain.case import Case, Event, Stage
 from vault.domain.grounds import GROUNDS
+from vault.domain.private import Private
 from vault.domain.records import Json
 from vault.domain.roles import Purpose, Role
 from vault.errors import ConflictError, NotAllowedError, RefusedError, TamperedError
@@ -33,7 +34,7 @@ _REVIEWABLE = frozenset({Stage.DRAFTED, Stage.DECIDED})  # a closed case's draft
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(Private, shows=("document", "ruling")):
     """What is decided about one document; a refusal names its ground."""
 
     document: str
@@ -41,8 +42,8 @@ class Ruling:
     ground: str | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class OpenDraft:
+@dataclass(frozen=True, slots=True)
+class OpenDraft(Private):
     """A draft as a clinician sees it: the very files that would be sent."""
 
     case: Case

@@ -13,6 +13,7 @@ from hashlib import sha256
 from vault.crypto.keydir import read_public
 from vault.domain.case import Case, Event, Stage
 from vault.domain.codes import passphrase
+from vault.domain.private import Private
 from vault.domain.request import AnswerBy, Request
 from vault.domain.roles import Purpose
 from vault.steps.answer import assemble
@@ -31,8 +32,8 @@ OPENPGP = "openpgp"
 PDF = "pdf"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Sealed:
+@dataclass(frozen=True, slots=True)
+class Sealed(Private, shows=("format",)):
     """A finished package and the letters that belong to it."""
 
     format: str

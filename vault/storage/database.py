@@ -8,6 +8,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from vault.domain.private import Private
 from vault.errors import OutOfReachError
 from vault.settings import DatabaseSettings, read_secret
 
@@ -37,7 +38,7 @@ def _pool(info: str, size: int) -> "ConnectionPool[Connection]":
     )
 
 
-class Database:
+class Database(Private):
     """A small pool; ``connect`` gives a connection whose block is one transaction.
 
     :param settings: where and as whom; or a ready connection string in tests.
@@ -84,6 +85,3 @@ class Database:
         """Close every connection."""
         self._pool.close()
         self._locks.close()
-
-    def __repr__(self) -> str:
-        return "Database()"

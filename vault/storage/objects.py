@@ -8,6 +8,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from vault.domain.private import Private
 from vault.errors import ConflictError, KeyMissingError, OutOfReachError
 from vault.settings import ObjectSettings, read_secret
 
@@ -18,7 +19,7 @@ _PLACE = "bucket_place"
 LOG_LOCK = timedelta(days=12 * 366)  # Act 703/2023, annex: logs are kept for 12 years
 
 
-class Objects:
+class Objects(Private):
     """The two buckets: sealed objects that may be deleted, and the log's that may not.
 
     :param lock: how long a log object can't be deleted; tests shorten it.
@@ -152,6 +153,3 @@ class Objects:
             raise OutOfReachError(
                 "objects_away", "the object store does not answer; check the endpoint, the step runs again"
             ) from None
-
-    def __repr__(self) -> str:
-        return "Objects()"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from vault.domain.private import Private
 from vault.errors import ConflictError, RefusedError
 from vault.storage.database import Connection, Database
 
@@ -24,7 +25,7 @@ _PRESENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class SealedRecord:
+class SealedRecord(Private, shows=("ref", "kind")):
     """One row: its reference and kind are plain, its contents are an envelope."""
 
     subject: str
@@ -32,9 +33,6 @@ class SealedRecord:
     kind: str
     version: int
     envelope: bytes
-
-    def __repr__(self) -> str:
-        return f"SealedRecord({self.ref!r}, {self.kind!r})"
 
 
 class RegisterTable:
