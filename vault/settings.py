@@ -8,11 +8,13 @@ import os
 import stat
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from vault.errors import WrongUseError
+from vault.settings_keys import KmsSettings, Pkcs11Settings
+from vault.settings_parts import FilePath, Part
 
 DEFAULT_PATH = Path("/etc/dsr-vault/dsr.toml")
 _KNOWN_DEFAULTS = frozenset(
@@ -43,18 +45,7 @@ _KNOWN_DEFAULTS = frozenset(
 _SHORTEST_SECRET = 12  # characters
 
 
-def _path(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str) else value
-
-
-FilePath = Annotated[Path, BeforeValidator(_path)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Controller(_Part):
+class Controller(Part):
     """The care provider in whose name letters go out; shown on every letter."""
 
     name: str
@@ -64,7 +55,7 @@ class Controller(_Part):
     log_origin: str = "dsr-vault.example/access-log"
 
 
-class DatabaseSettings(_Part):
+class DatabaseSettings(Part):
     """PostgreSQL: a host name or a directory that holds its socket."""
 
     host: str
@@ -75,7 +66,7 @@ class DatabaseSettings(_Part):
     ssl_mode: Literal["disable", "require", "verify-full"] = "require"
 
 
-class ObjectSettings(_Part):
+class ObjectSettings(Part):
     """S3: one bucket for sealed objects, one with Object Lock for the log's checkpoints."""
 
     endpoint: str
@@ -86,17 +77,36 @@ class ObjectSettings(_Part):
     secret_key_file: FilePath
 
 
-class KeySettings(_Part):
-    """The key service's socket, and the files with each office's token."""
+class KeySettings(Part):
+    """The key service's socket, the files with each office's token, and what holds the root keys."""
 
     socket: FilePath
     token_files: dict[str, FilePath]
+    custody: Literal["local", "aws-kms", "pkcs11"] = "local"
     key_file: FilePath | None = None
     passphrase_file: FilePath | None = None
     audit_file: FilePath | None = None
+    ledger_file: FilePath | None = None
+    kms: KmsSettings | None = None
+    pkcs11: Pkcs11Settings | None = None
+
+    @model_validator(mode="after")
+    def _one_holder(self) -> Self:
+        given = {"local": self.key_file or self.passphrase_file, "aws-kms": self.kms, "pkcs11": self.pkcs11}
+        others = [_HOLDER_PARTS[name] for name, part in given.items() if part and name != self.custody]
+        if others:
+            advice = f"keys.custody is {self.custody}: take {' and '.join(others)} out of the settings, or change it"
+            raise WrongUseError("custody_mixed", advice)
+        if self.custody != "local" and not given[self.custody]:
+            advice = f"keys.custody is {self.custody}: add the table {_HOLDER_PARTS[self.custody]}"
+            raise WrongUseError("custody_incomplete", advice)
+        return self
 
 
-class MailboxSettings(_Part):
+_HOLDER_PARTS = {"local": "key_file and passphrase_file", "aws-kms": "[keys.kms]", "pkcs11": "[keys.pkcs11]"}
+
+
+class MailboxSettings(Part):
     """Where requests arrive: IMAP over TLS, or a Maildir."""
 
     kind: Literal["imap", "maildir"]
@@ -110,14 +120,14 @@ class MailboxSettings(_Part):
     address: str
 
 
-class ScanSettings(_Part):
+class ScanSettings(Part):
     """The folder into which the scanner drops files."""
 
     folder: FilePath
     settle_seconds: float = Field(default=2.0, ge=0)  # a file changed since is still being written
 
 
-class SmtpSettings(_Part):
+class SmtpSettings(Part):
     """The mail server that takes outgoing mail."""
 
     host: str
@@ -129,7 +139,7 @@ class SmtpSettings(_Part):
     ca_file: FilePath | None = None
 
 
-class OpenPgpSettings(_Part):
+class OpenPgpSettings(Part):
     """The controller's own OpenPGP home: reads mail, signs packages."""
 
     home: FilePath
@@ -137,7 +147,7 @@ class OpenPgpSettings(_Part):
     passphrase_file: FilePath
 
 
-class SmimeSettings(_Part):
+class SmimeSettings(Part):
     """The controller's own S/MIME key and certificate."""
 
     key_file: FilePath
@@ -145,7 +155,7 @@ class SmimeSettings(_Part):
     passphrase_file: FilePath
 
 
-class DeskSettings(_Part):
+class DeskSettings(Part):
     """The staff's web pages, and how their users are brought from Airflow."""
 
     url: str
@@ -160,13 +170,13 @@ class DeskSettings(_Part):
     ca_file: FilePath | None = None
 
 
-class LogSettings(_Part):
+class LogSettings(Part):
     """The access log's public half."""
 
     public_key_file: FilePath
 
 
-class Limits(_Part):
+class Limits(Part):
     """Bounds that a careful operator may tighten."""
 
     pages: int = Field(default=200, gt=0)
@@ -180,7 +190,7 @@ class Limits(_Part):
     retention_days: int = Field(default=1095, gt=0)
 
 
-class Settings(_Part):
+class Settings(Part):
     """All of it."""
 
     controller: Controller
@@ -196,7 +206,7 @@ class Settings(_Part):
     log: LogSettings
     limits: Limits = Limits()
     register_notes: bool = True
-    stand_ins: list[str] = []
+    stand_ins: list[str] = Field(default=[])
 
 
 def load(path: Path | None = None) -> Settings:
