@@ -10,8 +10,9 @@ from vault.crypto.audit import Audit
 from vault.crypto.boxes import seal_key
 from vault.crypto.custody import Custody, make_keys
 from vault.crypto.frames import PROTOCOL, Message, read_bytes, write_bytes
+from vault.crypto.ledger import Ledger
 from vault.crypto.policy import NAMES, POLICY, RATES, Limiter, Rate, Use
-from vault.crypto.warden import Warden
+from vault.crypto.warden import Books, Warden
 from vault.domain.roles import OfficeName
 from vault.errors import NotAllowedError, OutOfReachError, RefusedError, UnknownFormatError, WrongUseError
 
@@ -25,7 +26,9 @@ class House:
         self.path = path
         self.audit = Audit(path)
         rates = {**RATES, Use(OfficeName.PRINT, "unseal"): Rate(per_second=0.001, burst=2)}
-        self.warden = Warden(CUSTODY, TOKENS, self.audit, Limiter(rates))
+        self.ledger = Ledger(path.with_name("destroyed.jsonl"))
+        self.books = Books(self.audit, self.ledger)
+        self.warden = Warden("local", CUSTODY, TOKENS, self.books, Limiter(rates))
 
     def ask(self, office: OfficeName, verb: str, name: str = "", ref: str = "", data: bytes = b"") -> Message:
         return self.warden.answer(office, {"verb": verb, "name": name, "ref": ref, "data": write_bytes(data)})
@@ -39,12 +42,15 @@ def house(tmp_path: Path) -> Iterator[House]:
     made = House(tmp_path / "audit.jsonl")
     yield made
     made.audit.close()
+    made.ledger.close()
 
 
 def request_for(verb: str, name: str) -> tuple[str, bytes]:
     if verb == "wrap":
         return "S-1", KEY
-    if verb == "unwrap":
+    if verb == "destroy":
+        return "S-gone", b""
+    if verb in {"unwrap", "rotate"}:
         return "S-1", CUSTODY.wrap(name, "S-1", KEY)
     if verb == "unseal":
         return "S-1", seal_key(CUSTODY.public(name), "S-1", KEY)
@@ -79,8 +85,9 @@ def test_other_hellos_are_refused(house: House, message: dict[str, object], erro
 
 
 def test_equal_tokens_are_refused(house: House) -> None:
+    equal = {OfficeName.DESK: "one token", OfficeName.AUDIT: "one token"}
     with pytest.raises(WrongUseError, match="key_tokens_equal"):
-        Warden(CUSTODY, {OfficeName.DESK: "one token", OfficeName.AUDIT: "one token"}, house.audit, Limiter())
+        Warden("local", CUSTODY, equal, house.books, Limiter())
 
 
 @pytest.mark.parametrize("office", OfficeName)

@@ -1,19 +1,15 @@
 """``dsr keys``: make the keys, serve them, ask the key service how it fares."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
+from vault.cli.keys_places import DIRECTORY, FILE, pair, present, settings_for
 from vault.cli.output import Answer, answering
-from vault.crypto.keydir import KeyDirectory
 from vault.crypto.policy import RATES, parse_rate
 from vault.domain.roles import OfficeName
-from vault.errors import WrongUseError
-from vault.settings import KeySettings, load, read_secret
-
-_FILE = click.Path(path_type=Path)
+from vault.settings import read_secret
 
 
 @click.group()
@@ -22,7 +18,7 @@ def keys() -> None:
 
 
 @keys.command()
-@click.argument("directory", type=_FILE)
+@click.argument("directory", type=FILE)
 @click.option("--origin", default="dsr-vault.example/access-log", show_default=True, help="The access log's name.")
 @answering
 def init(directory: Path, origin: str) -> Answer:
@@ -35,11 +31,11 @@ def init(directory: Path, origin: str) -> Answer:
 
 
 @keys.command()
-@click.option("--directory", type=_FILE, help="A directory from `dsr keys init`; else the settings say where.")
-@click.option("--socket", type=_FILE, help="The socket to serve on.")
-@click.option("--key-file", type=_FILE, help="The sealed keys.")
-@click.option("--passphrase-file", type=_FILE, help="Their passphrase.")
-@click.option("--audit-file", type=_FILE, help="The key service's own audit.")
+@DIRECTORY
+@click.option("--socket", type=FILE, help="The socket to serve on.")
+@click.option("--key-file", type=FILE, help="The sealed keys.")
+@click.option("--passphrase-file", type=FILE, help="Their passphrase.")
+@click.option("--audit-file", type=FILE, help="The key service's own audit.")
 @click.option("--token", "tokens", multiple=True, metavar="OFFICE=FILE", help="An office's token file; repeat.")
 @click.option("--uid", "uids", multiple=True, type=int, help="An account that may connect; repeat. Else only our own.")
 @click.option("--rate", "rates", multiple=True, metavar="OFFICE:VERB=N", help="At most N a second; repeat.")
@@ -47,15 +43,21 @@ def init(directory: Path, origin: str) -> Answer:
 def serve(
     *, directory: Path | None, tokens: Sequence[str], uids: Sequence[int], rates: Sequence[str], **given: Path | None
 ) -> Answer:
-    """Serve the keys on a Unix socket until SIGTERM."""
+    """Serve the keys on a Unix socket until SIGTERM; SIGHUP opens the root keys anew."""
     from vault.crypto import daemon
+    from vault.crypto.custody import Custody
+    from vault.crypto.keydir import ledger_beside
+    from vault.crypto.keyfile import read_key_file
 
-    settings = _settings(directory, given, dict(map(_pair, tokens)))
+    settings = settings_for(directory, given, dict(map(pair, tokens)))
+    key_file = present(settings.key_file, "key-file")
+    passphrase_file = present(settings.passphrase_file, "passphrase-file")
+    audit_file = present(settings.audit_file, "audit-file")
     plan = daemon.Plan(
         socket=settings.socket,
-        key_file=_present(settings.key_file, "key-file"),
-        passphrase_file=_present(settings.passphrase_file, "passphrase-file"),
-        audit_file=_present(settings.audit_file, "audit-file"),
+        open_holder=lambda: Custody(read_key_file(key_file, passphrase_file)),
+        audit_file=audit_file,
+        ledger_file=ledger_beside(audit_file),
         token_files=settings.token_files,
         uids=frozenset(uids),
         rates={**RATES, **dict(map(parse_rate, rates))},
@@ -65,47 +67,32 @@ def serve(
 
 
 @keys.command()
-@click.option("--directory", type=_FILE, help="A directory from `dsr keys init`; else the settings say where.")
-@click.option("--socket", type=_FILE, help="The key service's socket.")
-@click.option("--token-file", type=_FILE, help="Any office's token; else the operator's.")
+@DIRECTORY
+@click.option("--socket", type=FILE, help="The key service's socket.")
+@click.option("--token-file", type=FILE, help="Any office's token; else the operator's.")
 @answering
 def status(directory: Path | None, socket: Path | None, token_file: Path | None) -> Answer:
-    """Ask the key service whether it answers, since when, and how often it granted and refused."""
+    """Ask the key service since when it answers, what it holds, and how often it granted and refused."""
     from vault.crypto.local import LocalKeyService
 
     operator = OfficeName.OPERATOR.value
-    settings = _settings(directory, {"socket": socket}, {operator: token_file} if token_file else {})
-    token = read_secret(_present(settings.token_files.get(operator), "token-file"))
+    settings = settings_for(directory, {"socket": socket}, {operator: token_file} if token_file else {})
+    token = read_secret(present(settings.token_files.get(operator), "token-file"))
     found = LocalKeyService(settings.socket, token).status()
-    since = found.since.isoformat()
-    data = {"ok": True, "office": found.office, "since": since, "granted": found.granted, "refused": found.refused}
-    return Answer(data, [f"up since {since}: {found.granted} uses granted, {found.refused} refused"])
-
-
-def _settings(directory: Path | None, given: Mapping[str, Path | None], tokens: Mapping[str, Path]) -> KeySettings:
-    """Join what was given with a key directory, else with the settings file where something is missing."""
-    told: dict[str, Any] = {name: path for name, path in given.items() if path}
-    told |= {"token_files": dict(tokens)} if tokens else {}
-    if directory:
-        return KeySettings.model_validate(_layout(KeyDirectory(directory)) | told)
-    if tokens and all(given.values()):
-        return KeySettings.model_validate(told)
-    return load().keys.model_copy(update=told)
-
-
-def _layout(files: KeyDirectory) -> dict[str, Any]:
-    names = ("socket", "token_files", "key_file", "passphrase_file", "audit_file")
-    return {name: getattr(files, name) for name in names}
-
-
-def _present(path: Path | None, option: str) -> Path:
-    if path is None:
-        raise WrongUseError("key_setting_missing", f"give --{option}, or set it under [keys] in the settings")
-    return path
-
-
-def _pair(text: str) -> tuple[str, Path]:
-    office, _, file = text.partition("=")
-    if not office or not file:
-        raise WrongUseError("token_malformed", "write a token file as OFFICE=FILE")
-    return office, Path(file)
+    data = {
+        "ok": True,
+        "office": found.office,
+        "since": found.since.isoformat(),
+        "granted": found.granted,
+        "refused": found.refused,
+        "custody": found.custody,
+        "primary": found.roots.primary,
+        "held": list(found.roots.held),
+        "destroyed": found.destroyed,
+    }
+    held = ", ".join(map(str, found.roots.held))
+    lines = [
+        f"up since {data['since']}: {found.granted} uses granted, {found.refused} refused",
+        f"custody {found.custody}: root {found.roots.primary} wraps; held: {held}; {found.destroyed} keys destroyed",
+    ]
+    return Answer(data, lines)

@@ -3,14 +3,12 @@
 A line that can't be written is an error, and the caller refuses the use: no line, no key.
 """
 
-import fcntl
 import json
-import os
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vault.errors import OutOfReachError, WrongUseError
+from vault.crypto.appended import AppendedFile
+from vault.errors import OutOfReachError
 
 _LONGEST = 200  # characters of a name or reference
 
@@ -18,37 +16,15 @@ _LONGEST = 200  # characters of a name or reference
 class Audit:
     """An open audit file, locked so that only one daemon appends to it."""
 
-    __slots__ = ("_dirty", "_file", "_torn")
+    __slots__ = ("_dirty", "_lines")
 
     def __init__(self, path: Path) -> None:
         """Open the file, made with mode 600 where it is missing.
 
         :raises WrongUseError: it can't be opened, others may read it, or another daemon writes it.
         """
-        try:
-            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            advice = (
-                f"the audit file can't be opened ({error.strerror}); give its directory to the key service's account"
-            )
-            raise WrongUseError("audit_missing", advice) from None
-        try:
-            self._torn = self._check()
-        except WrongUseError:
-            os.close(self._file)
-            raise
+        self._lines = AppendedFile(path, "audit")
         self._dirty = False
-
-    def _check(self) -> bool:
-        found = os.fstat(self._file)
-        if not stat.S_ISREG(found.st_mode) or stat.S_IMODE(found.st_mode) & 0o077:
-            raise WrongUseError("audit_readable", "others may open the audit file; run chmod 600 on it")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise WrongUseError("audit_in_use", "another key service writes this audit file; stop it first") from None
-        # a daemon killed in the middle of a line leaves it torn: the next line must not be glued to it
-        return found.st_size > 0 and os.pread(self._file, 1, found.st_size - 1) != b"\n"
 
     def write(self, office: str, verb: str, name: str, ref: str, outcome: str) -> None:
         """Append one line and hand it to the operating system.
@@ -69,19 +45,9 @@ class Audit:
                 "outcome": outcome,
             }
         )
-        self._append(line.encode("ascii") + b"\n")
-
-    def _append(self, line: bytes) -> None:
-        whole = b"\n" + line if self._torn else line
-        try:
-            written = os.write(self._file, whole) if os.fstat(self._file).st_nlink else 0
-        except OSError:
-            written = 0
-        if written != len(whole):
-            self._torn = self._torn or written > 0
+        if not self._lines.append(line.encode("ascii") + b"\n"):
             advice = "the key service can't write its audit and therefore refuses; free its disk or restore the file"
             raise OutOfReachError("key_audit_unwritable", advice)
-        self._torn = False
         self._dirty = True
 
     def sync(self) -> None:
@@ -91,11 +57,11 @@ class Audit:
         """
         if self._dirty:
             self._dirty = False
-            os.fsync(self._file)
+            self._lines.sync()
 
     def close(self) -> None:
         """Close the file and let another daemon have it."""
-        os.close(self._file)
+        self._lines.close()
 
 
 def _fit(word: str) -> str:

@@ -5,7 +5,7 @@ The daemon puts the policy in front of this; tests may use it as a key service i
 
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vault.crypto.boxes import open_key
-from vault.crypto.keyservice import BOXES, KINDS, LABELS, SIGNERS
-from vault.errors import NotAllowedError, RefusedError, TamperedError, UnknownFormatError
+from vault.crypto.holder import Roots
+from vault.crypto.keyservice import BOXES, LABELS, SIGNERS, check_reference, name_unknown
+from vault.crypto.ledger import key_destroyed
+from vault.errors import RefusedError, TamperedError, UnknownFormatError
 
 KEY_BYTES = 32
-LONGEST_REF = 200  # characters
 _FORMAT = b"\x01"
 _ROOT_BYTES = 4  # the root's number, big-endian
 _NONCE_BYTES = 12
@@ -58,12 +59,16 @@ def make_keys() -> Keys:
 
 
 class Custody:
-    """A key service over keys in memory (:class:`vault.crypto.keyservice.KeyService`)."""
+    """Keys in memory: the `local` holder (:class:`vault.crypto.holder.Holder`), and a key service for tests.
 
-    __slots__ = ("_boxes", "_keys", "_publics", "_roots", "_signers")
+    What it is told to destroy it remembers as long as it lives; the daemon keeps a ledger for that.
+    """
+
+    __slots__ = ("_boxes", "_destroyed", "_keys", "_publics", "_roots", "_signers")
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
+        self._destroyed: set[tuple[str, str]] = set()
         self._roots = {number: AESGCM(root) for number, root in keys.roots.items()}
         self._signers = {name: Ed25519PrivateKey.from_private_bytes(seed) for name, seed in keys.signers.items()}
         boxes = {name: X25519PrivateKey.from_private_bytes(half).public_key() for name, half in keys.boxes.items()}
@@ -73,7 +78,7 @@ class Custody:
 
     def wrap(self, kind: str, ref: str, key: bytes) -> bytes:
         """Wrap a 32-byte key under the primary root with AES-256-GCM, bound to kind and reference."""
-        place = _place(kind, ref)
+        place = self._standing(kind, ref)
         if len(key) != KEY_BYTES:
             raise RefusedError("key_malformed", f"a data key has {KEY_BYTES} bytes; make it with new_key()")
         header = _FORMAT + self._keys.primary.to_bytes(_ROOT_BYTES, "big")
@@ -82,7 +87,7 @@ class Custody:
 
     def unwrap(self, kind: str, ref: str, wrapped: bytes) -> bytes:
         """Open a wrapped key under the root that its header names."""
-        place = _place(kind, ref)
+        place = self._standing(kind, ref)
         if wrapped[:1] != _FORMAT:
             raise UnknownFormatError("wrapped_key_format", "this release doesn't know this wrapped key's format")
         header, nonce = wrapped[:_HEADER], wrapped[_HEADER:_SEALED]
@@ -93,6 +98,26 @@ class Custody:
             return root.decrypt(nonce, wrapped[_SEALED:], header + place)
         except InvalidTag:
             raise _tampered() from None
+
+    def rotate(self, kind: str, ref: str, wrapped: bytes) -> bytes:
+        """Wrap the same key anew under the primary root; bytes that stand there already are proved and given back."""
+        key = self.unwrap(kind, ref, wrapped)
+        at_home = wrapped[len(_FORMAT) : _HEADER] == self._keys.primary.to_bytes(_ROOT_BYTES, "big")
+        return wrapped if at_home else self.wrap(kind, ref, key)
+
+    def destroy(self, kind: str, ref: str) -> None:
+        """Never wrap, unwrap or rotate this reference again."""
+        check_reference(kind, ref)
+        self._destroyed.add((kind, ref))
+
+    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
+        """Wrap, unwrap or MAC many, one after the other."""
+        verbs = {"wrap": self.wrap, "unwrap": self.unwrap, "mac": lambda label, _, data: self.mac(label, data)}
+        return [verbs[verb](name, ref, data) for ref, data in items]
+
+    def roots(self) -> Roots:
+        """Tell which root wraps and which unwrap."""
+        return Roots(self._keys.primary, tuple(sorted(self._keys.roots)))
 
     def unseal(self, box: str, owner: str, sealed: bytes) -> bytes:
         """Open a sealed key with the box's private half."""
@@ -110,23 +135,22 @@ class Custody:
         """Give the public half of a box or signer."""
         return _named(self._publics, name)
 
+    def _standing(self, kind: str, ref: str) -> bytes:
+        place = _place(kind, ref)
+        if (kind, ref) in self._destroyed:
+            raise key_destroyed()
+        return place
+
 
 def _place(kind: str, ref: str) -> bytes:
-    if kind not in KINDS:
-        raise _unknown()
-    if not (0 < len(ref) <= LONGEST_REF and ref.isascii() and ref.isprintable()) or "|" in ref:
-        raise RefusedError("ref_malformed", f"a reference is 1-{LONGEST_REF} printable ASCII characters without '|'")
+    check_reference(kind, ref)
     return _DOMAIN + f"{kind}|{ref}".encode("ascii")
 
 
 def _named(values: Mapping[str, _Value], name: str) -> _Value:
     if name not in values:
-        raise _unknown()
+        raise name_unknown()
     return values[name]
-
-
-def _unknown() -> NotAllowedError:
-    return NotAllowedError("key_name_unknown", "the key service holds no such kind, box, label or signer")
 
 
 def _tampered() -> TamperedError:

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Final, cast
 
 from vault.crypto.audit import Audit
-from vault.crypto.custody import Custody
 from vault.crypto.frames import LARGEST, LARGEST_HELLO, Feed, pack, parse
-from vault.crypto.keyfile import read_key_file, read_private_secret
+from vault.crypto.holder import Holder
+from vault.crypto.keyfile import read_private_secret
+from vault.crypto.ledger import Ledger
 from vault.crypto.policy import RATES, Limiter, Rate, Use
-from vault.crypto.warden import Warden, refusal
+from vault.crypto.warden import Books, Warden, refusal
 from vault.domain.roles import OfficeName
 from vault.errors import NotAllowedError, OutOfReachError, VaultError, WrongUseError
 
@@ -39,34 +40,34 @@ _PR_SET_DUMPABLE = 4
 class Plan:
     """What a key service serves, where and to whom.
 
+    :param open_holder: opens what holds the root keys; called at the start and at each SIGHUP.
+    :param ledger_file: the ledger of destroyed keys; it stays with this service and in no database's backup.
+    :param custody: what kind of holder that is.
     :param token_files: each office's token file, by the office's name.
     :param uids: accounts that may connect; the service's own where empty.
     """
 
     socket: Path
-    key_file: Path
-    passphrase_file: Path
+    open_holder: Callable[[], Holder]
     audit_file: Path
+    ledger_file: Path
     token_files: Mapping[str, Path]
+    custody: str = "local"
     uids: frozenset[int] = frozenset()
     rates: Mapping[Use, Rate] = field(default_factory=lambda: RATES)
 
 
 def serve(plan: Plan, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP.
+    """Serve until SIGTERM or SIGINT; SIGHUP opens the root keys anew while everybody stays connected.
 
     :param ready: called once when clients can connect.
     :raises WrongUseError: a file, secret or token is unfit, or another key service runs here.
     """
     harden()
     tokens = _read_tokens(plan.token_files)
-    audit = Audit(plan.audit_file)
-    try:
-        custody = Custody(read_key_file(plan.key_file, plan.passphrase_file))
-        warden = Warden(custody, tokens, audit, Limiter(plan.rates))
+    with contextlib.closing(Audit(plan.audit_file)) as audit, contextlib.closing(Ledger(plan.ledger_file)) as ledger:
+        warden = Warden(plan.custody, plan.open_holder(), tokens, Books(audit, ledger), Limiter(plan.rates))
         asyncio.run(_serve(plan, warden, audit, ready))
-    finally:
-        audit.close()
 
 
 def harden() -> None:
@@ -88,8 +89,9 @@ def _read_tokens(files: Mapping[str, Path]) -> dict[OfficeName, str]:
 async def _serve(plan: Plan, warden: Warden, audit: Audit, ready: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _reload, plan, warden, audit)
     uids = plan.uids or frozenset({os.geteuid()})
     doors: set[_Door] = set()
     listening = listen(plan.socket, alone=uids == {os.geteuid()})
@@ -106,6 +108,17 @@ async def _serve(plan: Plan, warden: Warden, audit: Audit, ready: Callable[[], N
     with contextlib.suppress(OSError, OutOfReachError):
         audit.write("-", "stop", "", "", "granted")
         audit.sync()
+
+
+def _reload(plan: Plan, warden: Warden, audit: Audit) -> None:
+    """Open the root keys anew; whatever fails, the old ones serve on and the audit says why."""
+    outcome = "granted"
+    try:
+        warden.take(plan.open_holder())
+    except VaultError as error:
+        outcome = error.code
+    with contextlib.suppress(OutOfReachError):
+        audit.write("-", "reload", "", "", outcome)
 
 
 async def _sync(audit: Audit) -> None:

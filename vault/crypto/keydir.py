@@ -1,7 +1,8 @@
 """A directory with all that the key service needs and gives out: made once, completed later, never overwritten.
 
 ``keys.sealed``, ``passphrase`` and ``tokens/OFFICE`` are secrets (mode 600); ``case.pub``, ``print.pub``,
-``desk.pub`` and ``log.vkey`` are public halves; ``audit.jsonl`` and ``socket`` come when the service runs.
+``desk.pub`` and ``log.vkey`` are public halves; ``audit.jsonl``, ``destroyed.jsonl`` and ``socket`` come when the
+service runs.
 """
 
 import base64
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vault.crypto.custody import Custody, make_keys
+from vault.crypto.holder import Holder
 from vault.crypto.keyfile import check_private, read_key_file, read_private_secret, seal_keys
 from vault.domain.roles import OfficeName
 from vault.errors import WrongUseError
@@ -43,6 +45,11 @@ class KeyDirectory:
         return self.path / "audit.jsonl"
 
     @property
+    def ledger_file(self) -> Path:
+        """The ledger of destroyed keys."""
+        return ledger_beside(self.audit_file)
+
+    @property
     def socket(self) -> Path:
         """The key service's socket."""
         return self.path / "socket"
@@ -57,6 +64,11 @@ class KeyDirectory:
         return self.path / ("log.vkey" if name == "log" else f"{name}.pub")
 
 
+def ledger_beside(audit_file: Path) -> Path:
+    """Give the ledger of destroyed keys, which stands beside the key service's audit."""
+    return audit_file.with_name("destroyed.jsonl")
+
+
 def init(directory: Path, origin: str) -> list[str]:
     """Make what is missing in a key directory; a second call changes nothing.
 
@@ -69,29 +81,42 @@ def init(directory: Path, origin: str) -> list[str]:
     check_origin(origin)
     try:
         (directory / "tokens").mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = [path for path in _make_secrets(place) if path]
-        made += [path for path in _make_publics(place, origin) if path]
+        made = [*_make_secrets(place), *make_tokens(place)]
+        made += make_publics(place, origin, Custody(read_key_file(place.key_file, place.passphrase_file)))
     except OSError as error:
         advice = f"the key directory can't be written ({error.strerror}); choose one that this account owns"
         raise WrongUseError("key_directory", advice) from None
     return [str(path.relative_to(directory)) for path in made]
 
 
-def _make_secrets(place: KeyDirectory) -> list[Path | None]:
+def _make_secrets(place: KeyDirectory) -> list[Path]:
     if place.key_file.exists():
         check_private(place.passphrase_file)
-    made = [_write_once(place.passphrase_file, _secret(), 0o600)]
+    made = [write_once(place.passphrase_file, _secret(), 0o600)]
     if not place.key_file.exists():
         sealed = seal_keys(make_keys(), read_private_secret(place.passphrase_file))
-        made.append(_write_once(place.key_file, sealed, 0o600))
-    return made + [_write_once(path, _secret(), 0o600) for path in place.token_files.values()]
+        made.append(write_once(place.key_file, sealed, 0o600))
+    return [path for path in made if path]
 
 
-def _make_publics(place: KeyDirectory, origin: str) -> list[Path | None]:
-    custody = Custody(read_key_file(place.key_file, place.passphrase_file))
-    texts = {name: render_public(custody.public(name)) for name in ("case", "print", "desk")}
-    texts["log"] = render_vkey(origin, custody.public("log"))
-    return [_write_once(place.public(name), f"{text}\n".encode(), 0o644) for name, text in texts.items()]
+def make_tokens(place: KeyDirectory) -> list[Path]:
+    """Draw the tokens that are missing; gives the files made now.
+
+    :raises OSError: the directory can't be written.
+    """
+    made = [write_once(path, _secret(), 0o600) for path in place.token_files.values()]
+    return [path for path in made if path]
+
+
+def make_publics(place: KeyDirectory, origin: str, holder: Holder) -> list[Path]:
+    """Write the public halves that are missing; gives the files made now.
+
+    :raises OSError: the directory can't be written.
+    """
+    texts = {name: render_public(holder.public(name)) for name in ("case", "print", "desk")}
+    texts["log"] = render_vkey(origin, holder.public("log"))
+    made = [write_once(place.public(name), f"{text}\n".encode(), 0o644) for name, text in texts.items()]
+    return [path for path in made if path]
 
 
 def render_public(public: bytes) -> str:
@@ -138,8 +163,8 @@ def _secret() -> bytes:
     return secrets.token_urlsafe(32).encode("ascii") + b"\n"
 
 
-def _write_once(path: Path, content: bytes, mode: int) -> Path | None:
-    """Write a file whole and durable, or leave the one that stands there."""
+def write_once(path: Path, content: bytes, mode: int) -> Path | None:
+    """Write a file whole and durable, or leave the one that stands there and give None."""
     if path.exists():
         return None
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -4,16 +4,37 @@ Kinds name what a wrapped key opens, boxes what intake seals to, labels what is 
 who vouches. Whoever implements the port checks the office, keeps its own audit and answers, or raises.
 """
 
+from collections.abc import Sequence
 from typing import Final, Protocol
+
+from vault.errors import NotAllowedError, RefusedError
 
 KINDS: Final = ("identity", "record", "log")
 BOXES: Final = ("case", "print")
 LABELS: Final = ("subject", "arrival", "log-tag")
 SIGNERS: Final = ("log", "desk")
+LONGEST_REF: Final = 200  # characters
+
+
+def check_reference(kind: str, ref: str) -> None:
+    """Let pass a kind and a reference that a key can be wrapped for.
+
+    :raises NotAllowedError: there is no such kind.
+    :raises RefusedError: the reference is not 1 to 200 printable ASCII characters without ``|``.
+    """
+    if kind not in KINDS:
+        raise name_unknown()
+    if not (0 < len(ref) <= LONGEST_REF and ref.isascii() and ref.isprintable()) or "|" in ref:
+        raise RefusedError("ref_malformed", f"a reference is 1-{LONGEST_REF} printable ASCII characters without '|'")
+
+
+def name_unknown() -> NotAllowedError:
+    """Give the one refusal for a name that no key has."""
+    return NotAllowedError("key_name_unknown", "the key service holds no such kind, box, label or signer")
 
 
 class KeyService(Protocol):
-    """What a process may ask of the keys in custody.
+    """What a process may ask of the keys in custody; none of it shows a root, a MAC key or a private half.
 
     Every verb raises :class:`vault.errors.NotAllowedError` where the office may not use it,
     :class:`vault.errors.LimitError` above its rate and :class:`vault.errors.OutOfReachError` when the
@@ -21,14 +42,34 @@ class KeyService(Protocol):
     """
 
     def wrap(self, kind: str, ref: str, key: bytes) -> bytes:
-        """Wrap a 32-byte key under the root, bound to its kind and reference."""
+        """Wrap a 32-byte key under the primary root, bound to its kind and reference.
+
+        :raises KeyMissingError: ``key_destroyed``: this reference's key was destroyed and is never made anew.
+        """
         ...
 
     def unwrap(self, kind: str, ref: str, wrapped: bytes) -> bytes:
         """Open a wrapped key.
 
+        :raises KeyMissingError: ``key_destroyed``: it was destroyed.
         :raises TamperedError: another kind or reference, or changed bytes.
         :raises UnknownFormatError: an unknown format byte.
+        """
+        ...
+
+    def rotate(self, kind: str, ref: str, wrapped: bytes) -> bytes:
+        """Wrap the same key anew under the primary root; unchanged bytes when it stands there already.
+
+        :raises TamperedError: as :meth:`unwrap` does, also where the bytes would stay as they are.
+        :raises UnknownFormatError: an unknown format byte.
+        """
+        ...
+
+    def destroy(self, kind: str, ref: str) -> None:
+        """Note for good that this reference's key is destroyed; again changes nothing.
+
+        From now on wrapping, unwrapping and rotating it raise :class:`vault.errors.KeyMissingError`
+        (``key_destroyed``), whatever database is put back from a backup.
         """
         ...
 
@@ -42,6 +83,14 @@ class KeyService(Protocol):
 
     def mac(self, label: str, data: bytes) -> bytes:
         """Give 32 bytes of HMAC-SHA-256 under the label's key (RFC 2104)."""
+        ...
+
+    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
+        """Use ``wrap``, ``unwrap`` or ``mac`` for many, each with its own line in the audit.
+
+        :param items: reference and data of each; a MAC's reference is empty.
+        :raises VaultError: what the verb raises, for the first that is refused; no value is given then.
+        """
         ...
 
     def sign(self, name: str, data: bytes) -> bytes:

@@ -6,7 +6,7 @@ import os
 import socket as sockets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Final
 
 from vault import errors
 from vault.crypto.frames import PROTOCOL, Feed, Message, pack, parse, read_bytes, write_bytes
+from vault.crypto.holder import Roots
 from vault.errors import OutOfReachError, RefusedError, VaultError
 
 _FAMILIES: Final[Mapping[str, type[VaultError]]] = {
@@ -22,16 +23,24 @@ _FAMILIES: Final[Mapping[str, type[VaultError]]] = {
 _ANSWER_SECONDS = 10.0
 _READ = 64 * 1024  # bytes
 _SHORTEST_WAIT = 0.02  # seconds
+_TOGETHER = 64  # requests on their way at once: far less than a socket's buffer holds, so that neither side waits
 
 
 @dataclass(frozen=True, slots=True)
 class KeyServiceStatus:
-    """What the key service tells every office about itself."""
+    """What the key service tells every office about itself.
+
+    :param custody: what holds the root keys: ``local``, ``aws-kms`` or ``pkcs11``.
+    :param destroyed: how many keys its ledger keeps shut for good.
+    """
 
     office: str
     since: datetime
     granted: int
     refused: int
+    custody: str
+    roots: Roots
+    destroyed: int
 
 
 class LocalKeyService:
@@ -63,6 +72,14 @@ class LocalKeyService:
         """Open a wrapped key."""
         return self._use("unwrap", kind, ref, wrapped)
 
+    def rotate(self, kind: str, ref: str, wrapped: bytes) -> bytes:
+        """Wrap the same key anew under the primary root."""
+        return self._use("rotate", kind, ref, wrapped)
+
+    def destroy(self, kind: str, ref: str) -> None:
+        """Note for good that this reference's key is destroyed."""
+        self._use("destroy", kind, ref, b"")
+
     def unseal(self, box: str, owner: str, sealed: bytes) -> bytes:
         """Open a key that was sealed for this owner."""
         return self._use("unseal", box, owner, sealed)
@@ -82,7 +99,26 @@ class LocalKeyService:
     def status(self) -> KeyServiceStatus:
         """Ask the service how it fares; needs any office's token."""
         body = json.loads(self._use("status", "", "", b""))
-        return KeyServiceStatus(body["office"], datetime.fromisoformat(body["since"]), body["granted"], body["refused"])
+        return KeyServiceStatus(
+            office=body["office"],
+            since=datetime.fromisoformat(body["since"]),
+            granted=body["granted"],
+            refused=body["refused"],
+            custody=body["custody"],
+            roots=Roots(body["primary"], tuple(body["held"])),
+            destroyed=body["destroyed"],
+        )
+
+    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
+        """Use one verb for many references: the requests travel together, and so do the answers."""
+        values: list[bytes] = []
+        for start in range(0, len(items), _TOGETHER):
+            some = items[start : start + _TOGETHER]
+            frames = [pack({"verb": verb, "name": name, "ref": r, "data": write_bytes(d)}) for r, d in some]
+            replies = self._exchange(frames)
+            for (ref, data), reply in zip(some, replies, strict=True):
+                values.append(self._use(verb, name, ref, data) if "wait" in reply else _value(reply))
+        return values
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -93,20 +129,20 @@ class LocalKeyService:
         frame = pack({"verb": verb, "name": name, "ref": ref, "data": write_bytes(data)})
         end = time.monotonic() + self._patience
         while True:
-            reply = self._exchange(frame)
+            reply = self._exchange([frame])[0]
             wait = reply.get("wait")
             if not isinstance(wait, int | float) or time.monotonic() + wait > end:
                 return _value(reply)
             time.sleep(max(wait, _SHORTEST_WAIT))
 
-    def _exchange(self, frame: bytes) -> Message:
+    def _exchange(self, frames: Sequence[bytes]) -> list[Message]:
         if self._pid != os.getpid():
             self._leave_to_parent()
         with self._lock:
             # an old connection may have died with an earlier daemon; a fresh one has no such excuse
             for fresh in (self._connection is None, True):
                 with contextlib.suppress(_BrokenError):
-                    return self._connected().exchange(frame)
+                    return self._connected().exchange(frames)
                 self._drop()
                 if fresh:
                     break
@@ -115,7 +151,7 @@ class LocalKeyService:
     def _connected(self) -> "_Connection":
         if self._connection is None:
             connection = _Connection(self._socket)
-            reply = connection.exchange(pack({"hello": PROTOCOL, "token": self._token}))
+            reply = connection.exchange([pack({"hello": PROTOCOL, "token": self._token})])[0]
             if "error" in reply:
                 connection.close()
                 raise _error(reply)
@@ -161,11 +197,11 @@ class _Connection:
                     raise
                 time.sleep(_SHORTEST_WAIT)
 
-    def exchange(self, frame: bytes) -> Message:
-        """Send one frame and give its reply; after a failure the connection is closed for good."""
+    def exchange(self, frames: Sequence[bytes]) -> list[Message]:
+        """Send frames and give their replies; after a failure the connection is closed for good."""
         try:
-            self._socket.sendall(frame)
-            return parse(self._body())
+            self._socket.sendall(b"".join(frames))
+            return [parse(body) for body in self._bodies(len(frames))]
         except TimeoutError:
             self.close()
             raise _away() from None
@@ -173,11 +209,14 @@ class _Connection:
             self.close()
             raise _BrokenError from None
 
-    def _body(self) -> bytes:
-        while data := self._socket.recv(_READ):
-            for body in self._feed.bodies(data):
-                return body
-        raise ConnectionResetError
+    def _bodies(self, count: int) -> list[bytes]:
+        bodies: list[bytes] = []
+        while len(bodies) < count:
+            data = self._socket.recv(_READ)
+            if not data:
+                raise ConnectionResetError
+            bodies += self._feed.bodies(data)
+        return bodies
 
     def close(self) -> None:
         self._socket.close()

@@ -19,7 +19,10 @@ _TABLE: Final[Mapping[OfficeName, str]] = {
     OfficeName.DESK: "unwrap:identity wrap:log unwrap:log unseal:case mac:log-tag sign:desk",
     OfficeName.SEALER: "unwrap:identity wrap:record unwrap:record wrap:log unwrap:log unseal:case mac:log-tag",
     OfficeName.PRINT: "wrap:log unwrap:log unseal:print mac:log-tag",
-    OfficeName.KEEPER: "wrap:log unwrap:log mac:log-tag sign:log",
+    OfficeName.KEEPER: (
+        "wrap:log unwrap:log mac:log-tag sign:log rotate:identity rotate:record rotate:log "
+        "destroy:identity destroy:record destroy:log"
+    ),
     OfficeName.REGISTRY: (
         "wrap:identity unwrap:identity wrap:record unwrap:record wrap:log unwrap:log mac:subject mac:log-tag"
     ),
@@ -31,6 +34,8 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "wrap": KINDS,
         "unwrap": KINDS,
+        "rotate": KINDS,
+        "destroy": KINDS,
         "unseal": BOXES,
         "mac": LABELS,
         "sign": SIGNERS,
@@ -83,6 +88,8 @@ RATES: Final[Mapping[Use, Rate]] = MappingProxyType(
     {
         Use(OfficeName.COLLECTOR, "mac", "subject"): Rate(100, 2_000),
         Use(OfficeName.REGISTRY, "mac", "subject"): Rate(500, 20_000),
+        # destroying can't be undone: a stolen token must not do it to everybody in one second
+        Use(OfficeName.KEEPER, "destroy"): Rate(10, 50),
     }
 )
 

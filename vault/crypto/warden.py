@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from vault.crypto.audit import Audit
-from vault.crypto.custody import Custody
 from vault.crypto.frames import PROTOCOL, Message, malformed, read_bytes, write_bytes
+from vault.crypto.holder import Holder
+from vault.crypto.keyservice import BOXES, SIGNERS
+from vault.crypto.ledger import Ledger
 from vault.crypto.policy import Limiter, check
 from vault.domain.roles import OfficeName
-from vault.errors import LimitError, NotAllowedError, UnknownFormatError, VaultError, WrongUseError
+from vault.errors import LimitError, NotAllowedError, RefusedError, UnknownFormatError, VaultError, WrongUseError
 
 _REQUEST = frozenset({"verb", "name", "ref", "data"})
 _HELLO = frozenset({"hello", "token"})
@@ -26,16 +28,29 @@ class _Request:
     data: bytes = field(repr=False)
 
 
-class Warden:
-    """Answers requests for one custody.
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What a key service writes down: each use, and each key that was destroyed."""
 
+    audit: Audit
+    ledger: Ledger
+
+
+class Warden:
+    """Answers requests for one holder of the root keys.
+
+    :param custody: what kind of holder it is: ``local``, ``aws-kms`` or ``pkcs11``.
     :param tokens: each office's token.
     """
 
-    def __init__(self, custody: Custody, tokens: Mapping[OfficeName, str], audit: Audit, limiter: Limiter) -> None:
+    def __init__(
+        self, custody: str, holder: Holder, tokens: Mapping[OfficeName, str], books: Books, limiter: Limiter
+    ) -> None:
         self._custody = custody
+        self._holder = holder
         self._tokens = _digests(tokens)
-        self._audit = audit
+        self._audit = books.audit
+        self._ledger = books.ledger
         self._limiter = limiter
         self._since = datetime.now(UTC)
         self._granted = 0
@@ -58,6 +73,16 @@ class Warden:
             raise NotAllowedError("key_token_refused", "no office has this token; take the file that keys init made")
         self._audit.write(found[0], "hello", "", "", "granted")
         return found[0]
+
+    def take(self, holder: Holder) -> None:
+        """Go on with a holder that was opened anew: other roots, and else the same keys.
+
+        :raises RefusedError: its public halves are others, so it holds another installation's keys.
+        """
+        if any(holder.public(name) != self._holder.public(name) for name in (*BOXES, *SIGNERS)):
+            advice = "these are another installation's keys; put back the key file that this service was started with"
+            raise RefusedError("key_reload_foreign", advice)
+        self._holder = holder
 
     def answer(self, office: OfficeName, message: Mapping[str, object]) -> Message:
         """Do what the office asks for, or say why not; either way the audit has it first.
@@ -92,24 +117,32 @@ class Warden:
 
     def _perform(self, office: OfficeName, request: _Request) -> bytes:
         match request.verb:
-            case "wrap" | "unwrap" | "unseal" as verb:
-                use = getattr(self._custody, verb)
-                return bytes(use(request.name, request.ref, request.data))
-            case "mac":
-                return self._custody.mac(request.name, request.data)
-            case "sign":
-                return self._custody.sign(request.name, request.data)
+            case "wrap" | "unwrap" | "rotate" as verb:
+                self._ledger.check(request.name, request.ref)
+                return bytes(getattr(self._holder, verb)(request.name, request.ref, request.data))
+            case "destroy":
+                self._ledger.add(request.name, request.ref)
+                return b""
+            case "unseal":
+                return self._holder.unseal(request.name, request.ref, request.data)
+            case "mac" | "sign" as verb:
+                return bytes(getattr(self._holder, verb)(request.name, request.data))
             case "public":
-                return self._custody.public(request.name)
+                return self._holder.public(request.name)
             case _:
                 return self._status(office)
 
     def _status(self, office: OfficeName) -> bytes:
+        roots = self._holder.roots()
         body = {
             "office": office,
             "since": self._since.isoformat(timespec="seconds"),
             "granted": self._granted,
             "refused": self._refused,
+            "custody": self._custody,
+            "primary": roots.primary,
+            "held": roots.held,
+            "destroyed": len(self._ledger),
         }
         return json.dumps(body).encode("ascii")
 
