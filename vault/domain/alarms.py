@@ -1,0 +1,30 @@
+"""Alarms: what each code stands for and with which word one is closed; pure.
+
+An alarm tells the data protection officer that somebody should look now. It holds references,
+codes and numbers; the desk's texts and docs/operations.md say what each code asks for.
+"""
+
+from enum import StrEnum
+
+
+class AlarmCode(StrEnum):
+    """What rang."""
+
+    CAP_REACHED = "cap_reached"  # a person tried to open more patients an hour than the limit
+    CAP_NEAR = "cap_near"  # a person came near the limit for the third time within a week
+    HONEY_READ = "honey_read"  # somebody looked at a subject that belongs to nobody
+    EMERGENCY_OPENED = "emergency_opened"  # a person broke the glass; a second one must review it
+    EMERGENCY_NOT_JUSTIFIED = "emergency_not_justified"  # the review found no good reason
+
+
+class Why(StrEnum):
+    """The word with which an alarm is closed."""
+
+    EXPLAINED = "explained"  # asked the person; the work was hers
+    TEST = "test"  # somebody tried the alarm on purpose
+    MEASURES_TAKEN = "measures_taken"  # rights were taken away, or the work was changed
+    BREACH_OPENED = "breach_opened"  # it goes on as a breach (GDPR 33)
+    REVIEWED = "reviewed"  # the emergency behind it was reviewed; no word that a person chooses
+
+
+CHOSEN = tuple(why for why in Why if why is not Why.REVIEWED)
