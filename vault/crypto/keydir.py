@@ -6,14 +6,13 @@ service runs.
 """
 
 import base64
-import contextlib
 import hashlib
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from vault.crypto.custody import Custody, make_keys
+from vault.crypto.durable import write_once
 from vault.crypto.holder import Holder
 from vault.crypto.keyfile import check_private, read_key_file, read_private_secret, seal_keys
 from vault.domain.roles import OfficeName
@@ -161,23 +160,3 @@ def check_origin(origin: str) -> None:
 
 def _secret() -> bytes:
     return secrets.token_urlsafe(32).encode("ascii") + b"\n"
-
-
-def write_once(path: Path, content: bytes, mode: int) -> Path | None:
-    """Write a file whole and durable, or leave the one that stands there and give None."""
-    if path.exists():
-        return None
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(file, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fchmod(file, mode)  # whatever the umask took away
-            os.fsync(file)
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)  # unlike a rename, never over another's file
-            return path
-    finally:
-        draft.unlink(missing_ok=True)
-    return None
