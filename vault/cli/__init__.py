@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "airflow": "vault.cli.airflow:airflow",
     "bench": "vault.cli.bench:bench",
     "form": "vault.cli.form:form",
+    "register": "vault.cli.register:register",
 }
 
 

@@ -22,3 +22,8 @@ def add_honey(connection: Connection, mark: bytes, at: datetime, by: str) -> boo
 def remove_honey(connection: Connection, mark: bytes) -> bool:
     """Take a mark away; False when there is none."""
     return connection.execute("delete from honey where mark = %s", (mark,)).rowcount == 1
+
+
+def subject_refs(connection: Connection) -> list[str]:
+    """Return the reference of every subject of the register, in order."""
+    return [str(row[0]) for row in connection.execute("select ref from subjects order by ref").fetchall()]
