@@ -15,6 +15,7 @@ from typing import Final
 from vault import errors
 from vault.crypto.frames import PROTOCOL, Feed, Message, pack, parse, read_bytes, write_bytes
 from vault.crypto.holder import Roots
+from vault.domain.private import Private
 from vault.errors import OutOfReachError, RefusedError, VaultError
 
 _FAMILIES: Final[Mapping[str, type[VaultError]]] = {
@@ -43,7 +44,7 @@ class KeyServiceStatus:
     destroyed: int
 
 
-class LocalKeyService:
+class LocalKeyService(Private):
     """A :class:`vault.crypto.keyservice.KeyService` on the other side of a Unix socket; threads may share it.
 
     A process that was forked off gets a connection of its own. Where a rate is used up, the client
@@ -174,7 +175,7 @@ class _BrokenError(Exception):
     """The connection ended or can't be trusted any more."""
 
 
-class _Connection:
+class _Connection(Private):
     __slots__ = ("_feed", "_socket")
 
     def __init__(self, path: Path) -> None:

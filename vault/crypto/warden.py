@@ -3,7 +3,7 @@
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -13,6 +13,7 @@ from vault.crypto.holder import Holder
 from vault.crypto.keyservice import BOXES, SIGNERS
 from vault.crypto.ledger import Ledger
 from vault.crypto.policy import Limiter, check
+from vault.domain.private import Private
 from vault.domain.roles import OfficeName
 from vault.errors import LimitError, NotAllowedError, RefusedError, UnknownFormatError, VaultError, WrongUseError
 
@@ -21,11 +22,11 @@ _HELLO = frozenset({"hello", "token"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(Private, shows=("verb", "name")):
     verb: str
     name: str
     ref: str
-    data: bytes = field(repr=False)
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Books:
     ledger: Ledger
 
 
-class Warden:
+class Warden(Private):
     """Answers requests for one holder of the root keys.
 
     :param custody: what kind of holder it is: ``local``, ``aws-kms`` or ``pkcs11``.
