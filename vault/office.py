@@ -1,7 +1,7 @@
 """Builds, from settings, the parts that one office may use, and only those.
 
-What an office may ask of the keys is decided by the key service, which knows it by its
-token; this module decides what it is handed at all.
+What an office may ask of the keys is decided by the key service, which knows it by its token, and of the
+tables by the database, which knows it by its role; this module decides what it is handed at all.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from vault.crypto.local import LocalKeyService
 from vault.domain.roles import OfficeName
 from vault.errors import WrongUseError
 from vault.register.own import OwnRegister
+from vault.register.watched import WatchedRegister
 from vault.settings import Settings, load, read_secret
 from vault.steps.parts import Parts
 from vault.storage.database import Database
@@ -47,10 +48,11 @@ def open_office(name: OfficeName | str, settings: Settings | None = None) -> Ite
     settings = settings or load()
     service = key_service(settings, office)
     objects = Objects(settings.objects)
-    database = Database(settings.database, size=_PEOPLE if office is OfficeName.DESK else _MACHINE)
+    database = Database(settings.database.for_office(office), size=_PEOPLE if office is OfficeName.DESK else _MACHINE)
     keys = KeyRing(service, WrappedKeyTable(database), SealedKeyTable(database))
     log = AccessLog(database, keys, service)
-    register = OwnRegister(database, keys, service, log) if office in READS_REGISTER else None
+    own = OwnRegister(database, keys, service, log) if office in READS_REGISTER else None
+    register = WatchedRegister(own, log) if own else None
     try:
         yield Parts(
             office=office,

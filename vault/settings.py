@@ -55,15 +55,36 @@ class Controller(Part):
     log_origin: str = "dsr-vault.example/access-log"
 
 
+def office_role(database: str, office: str) -> str:
+    """Name the database role that an office logs in as."""
+    return f"{database}_{office}"
+
+
 class DatabaseSettings(Part):
-    """PostgreSQL: a host name or a directory that holds its socket."""
+    """PostgreSQL: a host name or a directory that holds its socket; the owner's account, and one for each office.
+
+    ``user`` and ``password_file`` are the owner's, for ``dsr migrate`` alone.
+    """
 
     host: str
     port: int = 5432
     name: str = "dsr_vault"
     user: str
     password_file: FilePath
+    password_files: dict[str, FilePath] = Field(default={})
     ssl_mode: Literal["disable", "require", "verify-full"] = "require"
+
+    def for_office(self, office: str) -> "DatabaseSettings":
+        """Give the way in of one office: a role of its own, which owns nothing.
+
+        :raises WrongUseError: this machine names no database password of the office.
+        """
+        password_file = self.password_files.get(office)
+        if password_file is None:
+            advice = f"name the password file of the office {office} in database.password_files"
+            raise WrongUseError("no_database_password", advice)
+        role = office_role(self.name, office)
+        return self.model_copy(update={"user": role, "password_file": password_file, "password_files": {}})
 
 
 class ObjectSettings(Part):
@@ -188,6 +209,8 @@ class Limits(Part):
     child_bytes: int = Field(default=2_000_000_000, gt=0)
     code_days: int = Field(default=14, gt=0)
     retention_days: int = Field(default=1095, gt=0)
+    patients_an_hour: int = Field(default=100, gt=0)  # distinct ones that a person may open (DOMAIN.md section 6)
+    emergency_minutes: int = Field(default=30, gt=0, le=240)
 
 
 class Settings(Part):

@@ -56,12 +56,12 @@ def _nothing_was_released(road: Road, ref: str, why: str) -> None:
 
 
 def _pretend_decided(road: Road, ref: str, row: DecisionRow | None) -> None:
-    """Write what a thief of the database could write: an event, and a decision of her own making."""
-    with road.installation.office("operator") as parts, parts.database.connect() as connection:
+    """Write what a thief of the whole database could write: an event, and a decision of her own making."""
+    with road.installation.owner() as connection:
         if row is not None:
             add_decision(connection, row)
         case = get_case(connection, ref)
-        append(connection, case, Event.DECISION_MADE, actor="staff:8", at=parts.now(), step="decide:1")
+        append(connection, case, Event.DECISION_MADE, actor="staff:8", at=datetime.now(UTC), step="decide:1")
 
 
 def _signed_decision(road: Road, ref: str, digest: bytes, key: Ed25519PrivateKey | None) -> DecisionRow:

@@ -25,7 +25,7 @@ def events_of(page: Element) -> list[str]:
 
 
 def looks(desk: RunningDesk) -> int:
-    with desk.parts.database.connect() as connection:
+    with desk.installation.owner() as connection:
         row = connection.execute("select count(*) from log_leaves").fetchone()
     return int(row[0]) if row else 0
 
@@ -220,7 +220,7 @@ def test_a_clinician_decides_after_a_summary_and_the_decision_is_signed(desk: Ru
     assert "decision_made" in events_of(page)
     assert ref not in clinician.review_list()
     public = desk.parts.service.public("desk")
-    with desk.installation.office("desk") as parts:
+    with desk.installation.office("sealer") as parts:
         rulings = proved_decision(parts, open_draft(parts, ref, Purpose.REVIEW), public)
     assert (rulings[documents[0]].ruling, rulings[documents[0]].ground) == ("refuse", ground)
     assert {rulings[name].ruling for name in documents[1:]} == {"release"}

@@ -74,7 +74,7 @@ class Servers:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("log") / "keys"
     with postgres() as server, moto_server() as store, start_key_service(folder) as service:
-        settings = server.create_database("dsr_command")
+        settings = server.create_vault("dsr_command")
         migrate(settings)
         key_file = folder / "this-log.vkey"
         key_file.write_text(render_vkey(VerifierKey(ORIGIN, service.client("keeper").public("log"))) + "\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vault.domain.case import Stage
-from vault.errors import KeyMissingError, NotAllowedError, TamperedError
+from vault.errors import KeyMissingError, NotAllowedError, TamperedError, WrongUseError
 from vault.steps.casefile import print_owner
 from vault.steps.outbox import mark_posted, open_letters
 from vault.storage.outgoing import POSTED
@@ -47,8 +47,15 @@ def test_each_opening_is_in_the_access_log(road: Road, letter: str, tmp_path: Pa
 
 @pytest.mark.parametrize("office", ["intake", "collector", "sealer", "desk", "keeper"])
 def test_no_other_office_opens_a_letter(road: Road, letter: str, office: str) -> None:
-    with road.installation.office(office) as parts, pytest.raises((NotAllowedError, TamperedError)):
-        parts.keys.owner_key(print_owner(letter))
+    owner = print_owner(letter)
+    with road.installation.owner() as connection:
+        row = connection.execute("select sealed from sealed_keys where owner = %s", (owner,)).fetchone()
+    assert row is not None
+    with road.installation.office(office) as parts:
+        with pytest.raises((KeyMissingError, WrongUseError)):  # the database shows it no letter's key
+            parts.keys.owner_key(owner)
+        with pytest.raises((NotAllowedError, TamperedError)):  # and the key service opens none that it has
+            parts.service.unseal("print", owner, bytes(row[0]))
 
 
 def test_a_posted_letter_is_gone_for_good(road: Road, letter: str, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def _verify_database(vkey: str | None) -> "Verdict":
 
     settings = load()
     key = parse_vkey(vkey) if vkey is not None else _own_key(settings)
-    database = Database(settings.database)
+    database = Database(settings.database.for_office("audit"))
     try:
         return verify_database(database, key, Objects(settings.objects))
     finally:

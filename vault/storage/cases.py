@@ -67,19 +67,11 @@ def append(
         version=case.version + 1,
         **changes,  # type: ignore[arg-type]  # names are checked by replace, values are text
     )
+    # only what changes is named: an office may not even write the same subject again where it may write none
+    named = "".join(f", {name} = %s" for name in changes)
     done = connection.execute(
-        "update cases set stage = %s, version = %s, exception = %s, subject = %s, language = %s, merged_into = %s"
-        " where ref = %s and version = %s",
-        (
-            after.stage,
-            after.version,
-            after.exception,
-            after.subject,
-            after.language,
-            after.merged_into,
-            case.ref,
-            case.version,
-        ),
+        f"update cases set stage = %s, version = %s{named} where ref = %s and version = %s",  # noqa: S608 - field names
+        (after.stage, after.version, *changes.values(), case.ref, case.version),
     )
     if done.rowcount != 1:
         raise ConflictError("case_changed", "somebody changed the case first; read it again", ref=case.ref)

@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from vault.domain.private import Private
-from vault.errors import OutOfReachError
+from vault.errors import OutOfReachError, WrongUseError
 from vault.settings import DatabaseSettings, read_secret
 
 _CONNECT_SECONDS = 15.0
@@ -54,6 +54,7 @@ class Database(Private):
         """Yield a connection; commit when the block ends well, roll back when it raises.
 
         :raises OutOfReachError: the database does not answer within 15 seconds or went away.
+        :raises WrongUseError: ``database_right_missing``: the office's role may not do that.
         """
         with self._lent(self._pool) as connection:
             yield connection
@@ -76,6 +77,10 @@ class Database(Private):
         try:
             with pool.connection() as connection:
                 yield connection
+        except psycopg.errors.InsufficientPrivilege:
+            raise WrongUseError(
+                "database_right_missing", "the database refuses this to the office; run dsr migrate with this release"
+            ) from None
         except (PoolTimeout, psycopg.OperationalError):
             raise OutOfReachError(
                 "database_away", "the database does not answer; check that PostgreSQL runs and the step runs again"

@@ -7,8 +7,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
+from vault.domain.roles import OfficeName
 from vault.errors import OutOfReachError
 from vault.settings import DatabaseSettings, read_secret
+from vault.storage.database import Connection
+from vault.storage.privileges import apply
 
 
 def engine(settings: DatabaseSettings) -> sa.Engine:
@@ -29,7 +32,10 @@ def engine(settings: DatabaseSettings) -> sa.Engine:
 def migrate(settings: DatabaseSettings, target: str = "head") -> str:
     """Move the schema to ``target`` (``head``, ``base`` or a revision) and return where it stands.
 
+    The offices' rights are brought to what this release says, in the same transaction.
+
     :raises OutOfReachError: the database does not answer.
+    :raises WrongUseError: ``roles_missing``: the settings name an office whose role the administrator has not made.
     """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
@@ -41,8 +47,15 @@ def migrate(settings: DatabaseSettings, target: str = "head") -> str:
             current = MigrationContext.configure(connection).get_current_revision()
             down = target == "base" or (target != "head" and current is not None and target < current)
             (command.downgrade if down else command.upgrade)(config, target)
+            apply(_driver(connection), map(OfficeName, settings.password_files))
             return MigrationContext.configure(connection).get_current_revision() or "base"
     except sa.exc.OperationalError:
         raise OutOfReachError(
             "database_away", "the database does not answer; start it and run dsr migrate again"
         ) from None
+
+
+def _driver(connection: sa.Connection) -> Connection:
+    """Give psycopg's own connection, in whose transaction the migrations run."""
+    driver: Connection = connection.connection.driver_connection  # type: ignore[assignment]  # Alembic's Any
+    return driver

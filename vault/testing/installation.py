@@ -22,6 +22,7 @@ from vault.crypto.keydir import init as init_keys
 from vault.office import open_office
 from vault.settings import MailboxSettings, Settings, load
 from vault.steps.parts import Parts
+from vault.storage.database import Connection, Database
 from vault.storage.migrate import migrate
 from vault.storage.objects import Objects
 from vault.testing import dovecot, keyservice, moto_server, postgres, processes, rgw, smtp_sink
@@ -71,6 +72,16 @@ class Installation:
         """Open an office of this installation."""
         with open_office(name, self.settings()) as parts:
             yield parts
+
+    @contextmanager
+    def owner(self) -> Iterator[Connection]:
+        """Connect as the database's owner, whom no grant and no row security binds: to look, or to do damage."""
+        database = Database(self.settings().database)
+        try:
+            with database.connect() as connection:
+                yield connection
+        finally:
+            database.close()
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which child processes find this installation."""
@@ -128,7 +139,7 @@ def _gpg_home(installation: Installation) -> Path:
 
 def _database(home: Path, *, durable: bool) -> dict[str, Any]:
     server = postgres.start(home / "postgres", durable=durable)
-    return server.create_database("dsr_vault").model_dump(mode="json")
+    return server.create_vault("dsr_vault").model_dump(mode="json")
 
 
 def _objects(home: Path, used: list[str], *, durable: bool, stand_ins: bool) -> dict[str, Any]:

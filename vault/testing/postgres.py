@@ -19,9 +19,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from vault.domain.roles import OfficeName
 from vault.errors import WrongUseError
-from vault.settings import DatabaseSettings, read_secret
+from vault.settings import DatabaseSettings, office_role, read_secret
 from vault.storage.database import conninfo
+from vault.storage.roles import role_sql, scram_verifier
 from vault.testing import places, processes
 from vault.testing.ports import free_port
 from vault.testing.processes import Account
@@ -76,12 +78,30 @@ class PostgresServer:
             _make_owned(connection, name, read_secret(settings.password_file))
         return settings
 
+    def create_vault(self, name: str) -> DatabaseSettings:
+        """Make a database as ``create_database`` does, and a role with a random password for each office.
+
+        The offices come in once ``dsr migrate`` has given them their rights.
+        """
+        settings = self.create_database(name)
+        files = {office.value: self._settings(name, office_role(name, office)).password_file for office in OfficeName}
+        for file in files.values():
+            if not file.exists():
+                places.write_private(file, secrets.token_urlsafe(32))
+        verifiers = {file.name: scram_verifier(read_secret(file)) for file in files.values()}
+        with psycopg.connect(self.dsn(self.admin), autocommit=True) as connection:
+            connection.execute(role_sql(verifiers).encode())
+        return settings.model_copy(update={"password_files": files})
+
     def drop_database(self, name: str) -> None:
-        """Remove a database, whoever is connected, and its role."""
+        """Remove a database, whoever is connected, and its roles."""
+        roles = [name, *(office_role(name, office) for office in OfficeName)]
         with psycopg.connect(self.dsn(self.admin), autocommit=True) as connection:
             connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
-            connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
-        self._settings(name, name).password_file.unlink(missing_ok=True)
+            for role in roles:
+                connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
+        for role in roles:
+            self._settings(name, role).password_file.unlink(missing_ok=True)
 
     def dsn(self, settings: DatabaseSettings) -> str:
         """Give libpq's connection string, password included: keep it out of logs."""

@@ -1,0 +1,178 @@
+"""Brings the database's privileges to what :mod:`vault.storage.grants` says, exactly, and tells what stands there now.
+
+Nothing is done where nothing differs, so that ``dsr migrate`` on a running system takes no lock for nothing;
+what differs is taken away whole and given anew, in the migration's own transaction.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from psycopg import sql
+
+from vault.domain.roles import OfficeName
+from vault.errors import WrongUseError
+from vault.settings import office_role
+from vault.storage.database import Connection
+from vault.storage.grants import OWNERS_ONLY, ROOMS
+from vault.storage.rights import Right
+
+_PUBLIC = "public"
+_TABLES = "select relname, relrowsecurity from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+_GRANTED = """
+select c.relname, case g.grantee when 0 then 'public' else g.grantee::regrole::text end, lower(g.privilege_type), ''
+from pg_class c, aclexplode(c.relacl) g
+where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and g.grantee <> c.relowner
+union
+select c.relname, case g.grantee when 0 then 'public' else g.grantee::regrole::text end,
+    lower(g.privilege_type), a.attname
+from pg_class c join pg_attribute a on a.attrelid = c.oid, aclexplode(a.attacl) g
+where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and g.grantee <> c.relowner
+"""
+_POLICIES = """
+select tablename, policyname, roles::text[], lower(cmd), coalesce(qual, ''), coalesce(with_check, '')
+from pg_policies where schemaname = 'public' and permissive = 'PERMISSIVE'
+"""
+_ENTRY = """
+select coalesce(array_agg(g.grantee::regrole::text || ' ' || g.privilege_type), '{}')
+from pg_database d, aclexplode(d.datacl) g where d.datname = current_database() and g.grantee <> d.datdba
+"""
+_PRESENT = "select rolname from pg_roles where rolname = any(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What stands about one table: rights by column, policies, and whether row security is on.
+
+    :param granted: grantee, verb, column or '' for all of them.
+    :param policies: name, role, verb, rows to see, rows to write.
+    """
+
+    granted: frozenset[tuple[str, str, str]] = frozenset()
+    policies: frozenset[tuple[str, str, str, str, str]] = frozenset()
+    guarded: bool = True
+
+
+@dataclass(slots=True)
+class _Building:
+    granted: set[tuple[str, str, str]] = field(default_factory=set)
+    policies: set[tuple[str, str, str, str, str]] = field(default_factory=set)
+
+    def room(self, *, guarded: bool = True) -> Room:
+        return Room(frozenset(self.granted), frozenset(self.policies), guarded)
+
+
+def apply(connection: Connection, offices: Iterable[OfficeName] = tuple(OfficeName)) -> None:
+    """Give each office exactly its rights and take away every other; as the owner, inside the caller's transaction.
+
+    :param offices: whose roles must be there; the others' are served where they are.
+    :raises WrongUseError: a role is missing: the administrator makes it first.
+    """
+    database = _name(connection)
+    roles = {office: office_role(database, office) for office in OfficeName}
+    there = {str(row[0]) for row in connection.execute(_PRESENT, (list(roles.values()),))}
+    missing = sorted(roles[office] for office in offices if roles[office] not in there)
+    if missing:
+        advice = f"these database roles are missing: {', '.join(missing)}; run what `dsr database roles` prints first"
+        raise WrongUseError("roles_missing", advice)
+    _open_doors(connection, database, there)
+    standing = found(connection)
+    for table, room in wanted(database, there, standing).items():
+        if room != standing[table]:
+            _refit(connection, table, room)
+
+
+def wanted(database: str, roles: Iterable[str], tables: Iterable[str]) -> dict[str, Room]:
+    """Say what should stand about each of these tables for the roles that are there.
+
+    :param database: its name, with which the roles' names begin.
+    """
+    there, building = set(roles), {table: _Building() for table in tables}
+    for office, rooms in ROOMS.items():
+        role = office_role(database, office)
+        for table, rights in rooms.items():
+            if role in there and table in building:
+                for right in rights:
+                    _plan(building[table], role, right)
+    return {table: built.room() for table, built in building.items()}
+
+
+def found(connection: Connection) -> dict[str, Room]:
+    """Read from the catalogue what stands about each table now; the owner's own rights are not told."""
+    tables = {str(name): bool(guarded) for name, guarded in connection.execute(_TABLES)}
+    building = {table: _Building() for table in tables}
+    for table, role, verb, column in connection.execute(_GRANTED):
+        building[table].granted.add((role.strip('"'), verb, column))
+    for table, name, roles, verb, seen, written in connection.execute(_POLICIES):
+        building[table].policies.add((name, ",".join(roles), verb, seen, written))
+    return {table: building[table].room(guarded=guarded) for table, guarded in tables.items()}
+
+
+def strangers(tables: Iterable[str]) -> set[str]:
+    """Name the tables that no office's entry and no exception speaks of."""
+    return set(tables) - {table for rooms in ROOMS.values() for table in rooms} - OWNERS_ONLY
+
+
+def _plan(building: _Building, role: str, right: Right) -> None:
+    building.granted |= {(role, right.verb, column) for column in right.columns or ("",)}
+    seen = right.rows if right.verb != "insert" else ""
+    written = right.rows if right.verb in ("insert", "update") else ""
+    building.policies.add((f"{role}_{right.verb}"[-63:], role, right.verb, seen, written))
+
+
+def _name(connection: Connection) -> str:
+    row = connection.execute("select current_database()").fetchone()
+    return str(row[0]) if row else ""
+
+
+def _open_doors(connection: Connection, database: str, roles: set[str]) -> None:
+    """Let the offices in and nobody else, and give strangers nothing of what is made later."""
+    row = connection.execute(_ENTRY).fetchone()
+    if row and {str(item).replace('"', "") for item in row[0]} == {f"{role} CONNECT" for role in roles}:
+        return
+    door = sql.Identifier(database)
+    connection.execute(sql.SQL("revoke all on database {} from public").format(door))
+    connection.execute("revoke all on schema public from public")
+    connection.execute("alter default privileges revoke all on tables from public")
+    connection.execute("alter default privileges revoke all on sequences from public")
+    connection.execute("alter default privileges revoke execute on functions from public")
+    connection.execute("alter default privileges revoke usage on types from public")
+    for role in sorted(roles):
+        name = sql.Identifier(role)
+        connection.execute(sql.SQL("revoke all on database {} from {}").format(door, name))
+        connection.execute(sql.SQL("revoke all on schema public from {}").format(name))
+        connection.execute(sql.SQL("grant connect on database {} to {}").format(door, name))
+        connection.execute(sql.SQL("grant usage on schema public to {}").format(name))
+
+
+def _refit(connection: Connection, table: str, room: Room) -> None:
+    """Take away every right and policy of a table, and give those of the room."""
+    place, before = sql.Identifier(table), found(connection)[table]
+    connection.execute(sql.SQL("alter table {} enable row level security").format(place))
+    for grantee in sorted({grantee for grantee, _, _ in before.granted}):
+        who = sql.SQL("public") if grantee == _PUBLIC else sql.Identifier(grantee)
+        connection.execute(sql.SQL("revoke all on table {} from {}").format(place, who))
+    for name, *_ in sorted(before.policies):
+        connection.execute(sql.SQL("drop policy {} on {}").format(sql.Identifier(name), place))
+    for (grantee, verb), columns in sorted(_by_verb(room).items()):
+        given = sql.SQL("{} ({})" if columns else "{}").format(
+            sql.SQL(verb), sql.SQL(", ").join(map(sql.Identifier, columns))
+        )
+        connection.execute(sql.SQL("grant {} on table {} to {}").format(given, place, sql.Identifier(grantee)))
+    for policy in sorted(room.policies):
+        connection.execute(_policy(place, policy))
+
+
+def _by_verb(room: Room) -> Mapping[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for grantee, verb, column in sorted(room.granted):
+        found.setdefault((grantee, verb), []).extend([column] if column else [])
+    return found
+
+
+def _policy(place: sql.Identifier, policy: tuple[str, str, str, str, str]) -> sql.Composed:
+    name, role, verb, seen, written = policy
+    rows = [f" using ({seen})"] * bool(seen) + [f" with check ({written})"] * bool(written)
+    head = sql.SQL("create policy {} on {} for {} to {}").format(
+        sql.Identifier(name), place, sql.SQL(verb), sql.Identifier(role)
+    )
+    return sql.Composed([head, *map(sql.SQL, rows)])
