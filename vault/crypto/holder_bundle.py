@@ -1,0 +1,181 @@
+"""The bundle: private halves that a holder can't use itself, each wrapped under its root, in one file.
+
+They are opened in the key service's memory when it starts. The file alone opens nothing; it is no secret
+that needs a passphrase, but whoever may ask the holder can open it.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from vault.crypto.keyfile import check_private
+from vault.crypto.keyservice import BOXES, SIGNERS
+from vault.domain.private import Private
+from vault.errors import UnknownFormatError, WrongUseError
+
+MAGIC: Final = b"dsr-vault key bundle 1\n"
+_LARGEST = 256 * 1024  # bytes
+_HALF_BYTES = 32
+_ROOT = slice(1, 5)  # where a wrapped key says which root opens it
+BundleKind = Literal["box", "signer"]
+Bundle = Mapping[BundleKind, Mapping[str, bytes]]  # wrapped halves by kind and name
+_NAMES: Mapping[BundleKind, tuple[str, ...]] = {"box": BOXES, "signer": SIGNERS}
+
+
+class HalfWrapper(Protocol):
+    """What wraps and opens the halves of a bundle."""
+
+    def wrap_half(self, kind: BundleKind, name: str, half: bytes) -> bytes:
+        """Wrap 32 bytes, bound to kind and name."""
+        ...
+
+    def unwrap_half(self, kind: BundleKind, name: str, wrapped: bytes) -> bytes:
+        """Open them again."""
+        ...
+
+    def rotate_half(self, kind: BundleKind, name: str, wrapped: bytes) -> bytes:
+        """Wrap them anew under the primary root."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Halves(Private):
+    """Private halves that this process holds, and all public ones.
+
+    :param boxes: X25519 private halves by box.
+    :param signers: Ed25519 keys by signer; none where the holder signs itself.
+    :param publics: 32 raw bytes by box or signer.
+    """
+
+    boxes: Mapping[str, bytes]
+    signers: Mapping[str, Ed25519PrivateKey]
+    publics: Mapping[str, bytes]
+
+
+def make_bundle(path: Path, kinds: tuple[BundleKind, ...], wrapper: HalfWrapper) -> bool:
+    """Make halves at random and write them, wrapped; False where the file stands already.
+
+    :raises WrongUseError: the file can't be written.
+    """
+    if path.exists():
+        return False
+    bundle = {
+        kind: {name: wrapper.wrap_half(kind, name, os.urandom(_HALF_BYTES)) for name in _NAMES[kind]} for kind in kinds
+    }
+    _write(path, render_bundle(bundle), replace=False)
+    return True
+
+
+def open_bundle(path: Path, kinds: tuple[BundleKind, ...], wrapper: HalfWrapper) -> Halves:
+    """Read the file and open every half in it.
+
+    :raises WrongUseError: it is missing, or others may open it.
+    :raises UnknownFormatError: it is no bundle of these kinds.
+    :raises TamperedError: a half doesn't open in its place.
+    """
+    bundle = read_bundle(path, kinds)
+    opened = {
+        kind: {name: wrapper.unwrap_half(kind, name, wrapped) for name, wrapped in part.items()}
+        for kind, part in bundle.items()
+    }
+    boxes = opened["box"]
+    signers = {name: Ed25519PrivateKey.from_private_bytes(seed) for name, seed in opened.get("signer", {}).items()}
+    publics = {name: X25519PrivateKey.from_private_bytes(half).public_key() for name, half in boxes.items()}
+    vouched = {name: signer.public_key().public_bytes_raw() for name, signer in signers.items()}
+    return Halves(boxes, signers, {name: key.public_bytes_raw() for name, key in publics.items()} | vouched)
+
+
+def rewrap_bundle(path: Path, kinds: tuple[BundleKind, ...], wrapper: HalfWrapper) -> bool:
+    """Wrap every half anew under the primary root, in one step; False where all stand there already.
+
+    :raises TamperedError: a half doesn't open in its place; the file stays as it is.
+    """
+    old = read_bundle(path, kinds)
+    new = {
+        kind: {name: wrapper.rotate_half(kind, name, wrapped) for name, wrapped in part.items()}
+        for kind, part in old.items()
+    }
+    if new == old:
+        return False
+    _write(path, render_bundle(new), replace=True)
+    return True
+
+
+def bundle_roots(path: Path, kinds: tuple[BundleKind, ...]) -> set[int]:
+    """Give the numbers of the roots under which the halves stand.
+
+    :raises WrongUseError: as :func:`read_bundle`.
+    """
+    parts = read_bundle(path, kinds).values()
+    return {int.from_bytes(wrapped[_ROOT], "big") for part in parts for wrapped in part.values()}
+
+
+def read_bundle(path: Path, kinds: tuple[BundleKind, ...]) -> Bundle:
+    """Read the wrapped halves.
+
+    :raises WrongUseError: it is missing, or others may open it.
+    :raises UnknownFormatError: it is no bundle of these kinds.
+    """
+    check_private(path)
+    try:
+        content = path.read_bytes()[:_LARGEST]
+    except OSError as error:
+        advice = f"{path.name} can't be read ({error.strerror}); give it to the key service's account"
+        raise WrongUseError("key_file_missing", advice) from None
+    return parse_bundle(content, kinds)
+
+
+def render_bundle(bundle: Bundle) -> bytes:
+    """Write a bundle as its file holds it."""
+    body = {kind: {name: wrapped.hex() for name, wrapped in part.items()} for kind, part in bundle.items()}
+    return MAGIC + json.dumps(body, sort_keys=True).encode("ascii")
+
+
+def parse_bundle(content: bytes, kinds: tuple[BundleKind, ...]) -> Bundle:
+    """Read what :func:`render_bundle` wrote, and no other spelling of it.
+
+    :raises UnknownFormatError: anything else, or other names than a bundle of these kinds has.
+    """
+    try:
+        body = json.loads(content.removeprefix(MAGIC))
+        found: Bundle = {kind: {name: bytes.fromhex(body[kind][name]) for name in _NAMES[kind]} for kind in kinds}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _unknown() from None
+    if render_bundle(found) != content:
+        raise _unknown()
+    return found
+
+
+def _write(path: Path, content: bytes, *, replace: bool) -> None:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        _place(draft, path, replace=replace)
+    except OSError as error:
+        advice = f"{path.name} can't be written ({error.strerror}); choose a directory that this account owns"
+        raise WrongUseError("key_directory", advice) from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _place(draft: Path, path: Path, *, replace: bool) -> None:
+    if replace:
+        draft.replace(path)
+    else:
+        with suppress(FileExistsError):  # another one was first: its keys stand
+            os.link(draft, path)
+
+
+def _unknown() -> UnknownFormatError:
+    return UnknownFormatError("bundle_format", "this is no key bundle that this release knows; restore it")
