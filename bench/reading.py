@@ -9,20 +9,22 @@ from functools import partial
 from bench.house import House, Office, house, people
 from bench.rows import Row
 from vault.accesslog.entries import Access
+from vault.accesslog.log import AccessLog
 from vault.accesslog.receipts import LogReceipt
 from vault.domain.records import RecordKind
 from vault.domain.roles import OfficeName, Purpose
 from vault.register.own import OwnRegister
+from vault.register.port import Look
 
-PATIENTS, ENTRIES = 2_000, 5
-BATCH, SINGLES = 100, 400
+PATIENTS, ENTRIES = 2_000, 15
+BATCH, SINGLES = 100, 300
 _ROUNDS = 3
 _CASE = "DSR-2026-7K3QXM"
 _KINDS = (RecordKind.SESSION_ENTRY,)
 _UNIT = "patients/s"
 
 
-class _Unlogged:
+class _AnyReceipt:
     """Takes any receipt, so that reading without the log can be measured."""
 
     def spend(self, receipt: LogReceipt, *, case: str | None, subject: str | None, kinds: Iterable[str]) -> None:
@@ -38,15 +40,15 @@ def reading_rows(say: Callable[[str], None]) -> Iterator[Row]:
         say(f"filling a register with {PATIENTS} patients")
         subjects = _fill(made)
         office = made.office(OfficeName.COLLECTOR)
-        bare = OwnRegister(office.database, office.keys, office.service, _Unlogged())
+        bare = OwnRegister(office.database, office.keys, office.service, _AnyReceipt())
         say("reading them in batches, one by one, and without the log")
         logged, unlogged, singly = [], [], []
-        receipts = office.log.record([_look(subject) for subject in subjects])  # makes this year's log keys too
+        receipts = office.log.record([_look(subject) for subject in subjects])  # makes this year's log keys
         for turn in range(_ROUNDS):
-            logged.append(_rate(len(subjects), lambda: _batches(office, subjects)))
-            unlogged.append(_rate(len(subjects), lambda: _read(bare, receipts, subjects)))
+            logged.append(_rate(len(subjects), lambda: _logged(office, subjects, BATCH)))
+            unlogged.append(_rate(len(subjects), lambda: _unlogged(bare, receipts, subjects)))
             some = subjects[turn * SINGLES : (turn + 1) * SINGLES]
-            singly.append(_rate(len(some), partial(_one_by_one, office, some)))
+            singly.append(_rate(len(some), partial(_logged, office, some, 1)))
     note = f"{ENTRIES} entries each, key unwrapped, receipt spent, decrypted"
     yield Row("logged-reads/batches", statistics.median(logged), _UNIT, limit=1_000, note=f"batches of {BATCH}; {note}")
     yield Row("logged-reads/single", statistics.median(singly), _UNIT, limit=200, note=f"a durable commit each; {note}")
@@ -64,21 +66,27 @@ def _fill(made: House) -> list[str]:
     return subjects
 
 
-def _batches(office: Office, subjects: Sequence[str]) -> None:
-    for start in range(0, len(subjects), BATCH):
-        some = subjects[start : start + BATCH]
-        _read(office.register, office.log.record([_look(subject) for subject in some]), some)
+def _logged(office: Office, subjects: Sequence[str], size: int) -> None:
+    """Log and read in batches of a size, as a process that has just started."""
+    log = AccessLog(office.database, office.keys, office.service)
+    register = OwnRegister(office.database, office.keys, office.service, log)
+    for some in _slices(subjects, size):
+        _read(register, log.record([_look(subject) for subject in some]), some)
 
 
-def _one_by_one(office: Office, subjects: Sequence[str]) -> None:
-    for subject in subjects:
-        _read(office.register, office.log.record([_look(subject)]), [subject])
+def _unlogged(register: OwnRegister, receipts: Sequence[LogReceipt], subjects: Sequence[str]) -> None:
+    for some in _slices(subjects, BATCH):
+        _read(register, receipts[: len(some)], some)
+
+
+def _slices(subjects: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (subjects[start : start + size] for start in range(0, len(subjects), size))
 
 
 def _read(register: OwnRegister, receipts: Sequence[LogReceipt], subjects: Sequence[str]) -> None:
-    for receipt, subject in zip(receipts, subjects, strict=True):
-        found = register.read(receipt, subject, _KINDS, case=_CASE)
-        assert len(found) == ENTRIES
+    looks = [Look(receipt, subject, _CASE) for receipt, subject in zip(receipts, subjects, strict=True)]
+    found = register.read_many(looks, _KINDS)
+    assert all(len(records) == ENTRIES for records in found)
 
 
 def _look(subject: str) -> Access:

@@ -1,5 +1,7 @@
 """The key ring: found, made once, opened by the service only."""
 
+from collections.abc import Collection
+
 import pytest
 
 from vault.crypto.boxes import seal_key
@@ -96,3 +98,45 @@ def test_memory_table_keeps_the_first() -> None:
     assert table.put("record", "S-1", 1, wrapped)
     assert not table.put("record", "S-1", 1, wrapped)
     assert table.get("record", "S-1") == (1, wrapped)
+
+
+def test_many_keys_are_made_and_found_together() -> None:
+    ring = memory_ring()
+    first = ring.make_data_key("record", "S-2")
+
+    made = ring.make_data_keys("record", ["S-1", "S-2", "S-3", "S-1"])
+
+    assert made["S-2"] == first
+    assert len(set(made.values())) == 3
+    assert ring.data_keys("record", ["S-3", "S-1", "S-2"]) == made
+    assert ring.make_data_keys("record", made) == made
+    assert ring.data_keys("record", []) == ring.make_data_keys("record", []) == {}
+
+
+def test_many_keys_are_given_all_or_none() -> None:
+    ring = memory_ring()
+    ring.make_data_keys("record", ["S-1"])
+
+    with pytest.raises(KeyMissingError, match="data_key_missing"):
+        ring.data_keys("record", ["S-1", "S-2"])
+
+
+class RacedKeys(MemoryKeys):
+    """A table whose first look finds nothing, although somebody was faster."""
+
+    looked = False
+
+    def get_many(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
+        first, self.looked = not self.looked, True
+        return {} if first else super().get_many(kind, refs)
+
+
+def test_who_comes_second_with_many_gets_the_winner_s_keys() -> None:
+    service, table = memory_service(), RacedKeys()
+    winner = bytes(range(32))
+    table.put("record", "S-1", 1, service.wrap("record", "S-1", winner))
+
+    made = KeyRing(service, table, MemorySealedKeys()).make_data_keys("record", ["S-1", "S-2"])
+
+    assert made["S-1"] == winner
+    assert len(made) == 2

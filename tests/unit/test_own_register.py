@@ -14,7 +14,7 @@ from vault.domain.records import CARE_KINDS, IDENTITY_KINDS, Author, Json, Recor
 from vault.domain.roles import Purpose
 from vault.errors import ConflictError, KeyMissingError, NoReceiptError, RefusedError, TamperedError
 from vault.register.own import OwnRegister
-from vault.register.port import Register, current
+from vault.register.port import Look, Register, current
 from vault.storage.database import Database
 from vault.storage.register import SealedRecord
 from vault.testing.keyservice import MemoryKeys, MemorySealedKeys, memory_service
@@ -72,9 +72,9 @@ class Table:
         for row in rows:
             self.rows.setdefault((row.subject, row.ref), row)
 
-    def fetch(self, subject: str, kinds: Collection[str]) -> list[SealedRecord]:
+    def fetch(self, subjects: Collection[str], kinds: Collection[str]) -> list[SealedRecord]:
         self.looks.append("fetch")
-        return [row for row in self.rows.values() if row.subject == subject and row.kind in kinds]
+        return [row for row in self.rows.values() if row.subject in subjects and row.kind in kinds]
 
     def present(self, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         return set(wanted) & set(self.rows)
@@ -87,14 +87,17 @@ class Service:
         self.inner = memory_service()
         self.uses: list[str] = []
 
-    def __getattr__(self, verb: str) -> Callable[..., bytes]:
-        def use(*arguments: Any) -> bytes:
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        def use(*arguments: Any) -> Any:
             if verb != "wrap":
                 self.uses.append(f"{verb} {arguments[0]}")
-            answer: bytes = getattr(self.inner, verb)(*arguments)
-            return answer
+            return getattr(self.inner, verb)(*arguments)
 
         return use
+
+    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
+        self.uses += [f"{verb} {name}"] * len(items)
+        return self.inner.many(verb, name, items)
 
 
 class House:
@@ -442,3 +445,26 @@ def test_a_record_does_not_open_under_another_subject(house: House) -> None:
 
 def test_a_row_shows_no_more_than_its_reference() -> None:
     assert repr(SealedRecord("P-1", "R-1", "visit", 1, b"bytes")) == "SealedRecord(ref='R-1', kind='visit')"
+
+
+def test_many_subjects_are_read_with_one_look_at_the_table_each_under_its_own_receipt(house: House) -> None:
+    house.register.add_subject(TWIN, *first("P-2", TWIN))
+    house.register.write([record("R-other", RecordKind.VISIT, "P-2")])
+    house.forget_looks()
+    looks = [Look(house.log.receipt(subject, [RecordKind.VISIT]), subject, CASE) for subject in ("P-2", "P-1", "P-2")]
+
+    found = house.register.read_many(looks, [RecordKind.VISIT])
+
+    assert [[item.ref for item in records] for records in found] == [["R-other"], ["R-visit"], ["R-other"]]
+    assert (house.table.looks, house.service.uses) == (["fetch"], ["unwrap record"] * 2)
+
+
+def test_one_unfit_receipt_among_many_opens_nothing(house: House) -> None:
+    fit, unfit = house.log.receipt("P-1", RecordKind), house.log.receipt("P-1", [RecordKind.INVOICE])
+
+    with pytest.raises(NoReceiptError):
+        house.register.read_many([Look(fit, "P-1", CASE), Look(unfit, "P-1", CASE)], [RecordKind.VISIT])
+    with pytest.raises(NoReceiptError):
+        house.register.read_many([Look(fit, "P-1", CASE), Look(fit, "P-1", CASE)], [RecordKind.VISIT])
+
+    assert (house.table.looks, house.service.uses) == ([], [])

@@ -4,11 +4,12 @@ A mark is a MAC over the subject's reference under the label of the log's tags, 
 prefix that no reference can hold; so whoever may log may also watch, and a stolen table names nobody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import partial
 
 from vault.accesslog.entries import Access
+from vault.accesslog.kept import Kept
 from vault.crypto.keyservice import KeyService
 from vault.domain.alarms import AlarmCode
 from vault.domain.roles import Purpose
@@ -19,34 +20,42 @@ from vault.storage.honey import honey_marks
 _REMEMBERED = 4096  # marks kept in this process; the least used go first
 
 
+def make_marks(service: KeyService, subjects: Collection[str]) -> dict[str, bytes]:
+    """Make the mark of each subject: 32 bytes that only the key service can make."""
+    macs = service.many("mac", "log-tag", [("", b"honey|" + subject.encode("ascii")) for subject in subjects])
+    return dict(zip(subjects, macs, strict=True))
+
+
 class HoneyWatch:
-    """Knows honey records when somebody looks at them; without any it asks the key service nothing.
+    """Knows honey records when somebody looks at them; while there are none, it asks the key service nothing.
 
     :param service: makes the marks.
     """
 
     def __init__(self, service: KeyService) -> None:
-        self.mark = lru_cache(_REMEMBERED)(lambda subject: service.mac("log-tag", b"honey|" + subject.encode("ascii")))
+        self._marks = Kept(partial(make_marks, service), _REMEMBERED)
 
     def watch(self, connection: Connection, looks: Sequence[Access]) -> None:
         """Raise an alarm for each look at a honey record, inside the caller's transaction."""
-        if not any(look.subject for look in looks):
-            return
-        marks = honey_marks(connection)
-        hits = [look for look in looks if look.subject and marks and self.mark(look.subject) in marks]
+        honey = self._honey(connection, {look.subject for look in looks if look.subject is not None})
         # always in one order, so that two batches never wait for each other
-        for look in sorted(hits, key=lambda look: (look.actor, look.case or "")):
-            self._ring(connection, look.at, look.actor, look.purpose, look.case)
+        for look in sorted(looks, key=lambda look: (look.actor, look.case or "")):
+            if look.subject in honey:
+                _ring(connection, look.at, look.actor, look.purpose, look.case)
 
     def found(
         self, connection: Connection, subject: str, *, at: datetime, actor: str, purpose: Purpose, case: str | None
     ) -> None:
         """Raise an alarm when a search found a honey record, before its finder is told."""
-        marks = honey_marks(connection)
-        if marks and self.mark(subject) in marks:
-            self._ring(connection, at, actor, purpose, case)
+        if self._honey(connection, {subject}):
+            _ring(connection, at, actor, purpose, case)
 
-    def _ring(self, connection: Connection, at: datetime, actor: str, purpose: Purpose, case: str | None) -> None:
-        # the subject stays out of it: an alarm is plain, and the next thief must not learn which record it was
-        detail = {"purpose": purpose.value}
-        raise_alarm(connection, AlarmCode.HONEY_READ, at=at, actor=actor, case=case, detail=detail)
+    def _honey(self, connection: Connection, subjects: set[str]) -> set[str]:
+        known = honey_marks(connection) if subjects else {}
+        return {subject for subject, mark in self._marks.of(subjects).items() if mark in known} if known else set()
+
+
+def _ring(connection: Connection, at: datetime, actor: str, purpose: Purpose, case: str | None) -> None:
+    # the subject stays out of it: an alarm is plain, and the next thief must not learn which record it was
+    detail = {"purpose": purpose.value}
+    raise_alarm(connection, AlarmCode.HONEY_READ, at=at, actor=actor, case=case, detail=detail)

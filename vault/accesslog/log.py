@@ -5,7 +5,7 @@ slow (keys, sealing, hashing of leaves) happens before the lock.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -18,6 +18,8 @@ from vault.accesslog.entries import (
     open_access,
     seal_access,
 )
+from vault.accesslog.honey import HoneyWatch
+from vault.accesslog.kept import Kept
 from vault.accesslog.leaves import TAG_BYTES, parse_leaf
 from vault.accesslog.merkle import RightEdge, leaf_hash
 from vault.accesslog.receipts import LogReceipt, ReceiptBook
@@ -65,13 +67,15 @@ class AccessLog(Private):
         self._now = now
         self._book = ReceiptBook()
         self._keys = keys
-        self._key = lru_cache(_REMEMBERED)(lambda ref: keys.make_data_key("log", ref))
-        self._tag = lru_cache(_REMEMBERED)(lambda subject: _tag(service, subject))
+        self._log_keys = Kept(partial(keys.make_data_keys, "log"), _REMEMBERED)
+        self._tags = Kept(partial(_make_tags, service), _REMEMBERED)
+        self._honey = HoneyWatch(service)
 
     def record(self, accesses: Sequence[Access], *, lifetime: timedelta = LIFETIME) -> list[LogReceipt]:
         """Log accesses, all or none, and give a receipt for each once they are durable.
 
-        A receipt of an access whose outcome is not ``granted`` opens nothing.
+        A receipt of an access whose outcome is not ``granted`` opens nothing. A look at a honey record
+        rings in the same transaction: there is no such look without its alarm.
 
         :param lifetime: how long the receipts last; at most an hour.
         :raises RefusedError: an access is incomplete or unfit; nothing was logged.
@@ -81,8 +85,9 @@ class AccessLog(Private):
         _check_batch(accesses, lifetime)
         if not accesses:
             return []
-        sealed = [self._seal(access) for access in accesses]
+        sealed = self._seal(accesses)
         with self._database.connect() as connection:
+            self._honey.watch(connection, accesses)
             first = table.append(connection, _columns(sealed), _growth([leaf_hash(one.leaf) for one in sealed]))
         now = self._now()
         return [self._book.issue(access, first + at, now, lifetime) for at, access in enumerate(accesses)]
@@ -93,6 +98,18 @@ class AccessLog(Private):
         :raises NoReceiptError: unknown, spent, expired, or of another case, subject or kind.
         """
         self._book.spend(receipt, case=case, subject=subject, kinds=kinds, now=self._now())
+
+    def found(self, receipt: LogReceipt, subject: str) -> None:
+        """Say that the search of this spent receipt found a subject; a honey record rings before its finder is told."""
+        with self._database.connect() as connection:
+            self._honey.found(
+                connection,
+                subject,
+                at=self._now(),
+                actor=receipt.actor,
+                purpose=receipt.purpose,
+                case=receipt.case,
+            )
 
     def who(self, subject: str) -> list[Access]:
         """Tell every access to one subject's records, oldest first (Act 703/2023 s. 11).
@@ -106,7 +123,7 @@ class AccessLog(Private):
         """Yield every access to one subject's records with its place in the log, oldest first."""
         key_of = self._opener()
         with self._database.connect() as connection:
-            for row in table.tagged(connection, self._tag(subject)):
+            for row in table.tagged(connection, self._tags.of([subject])[subject]):
                 yield _open(row, subject, key_of)
 
     def case_entries(self, case: str) -> Iterator[LoggedAccess]:
@@ -117,10 +134,15 @@ class AccessLog(Private):
                 if row.tag is None:
                     yield _open(row, None, key_of)
 
-    def _seal(self, access: Access) -> SealedAccess:
-        key = self._key(key_ref(access.subject, access.case, access.at))
-        tag = self._tag(access.subject) if access.subject is not None else None
-        return seal_access(access, key, tag, os.urandom(_SALT_BYTES))
+    def _seal(self, accesses: Sequence[Access]) -> list[SealedAccess]:
+        """Seal a batch, with as many round trips for its keys and tags as for one."""
+        refs = [key_ref(access.subject, access.case, access.at) for access in accesses]
+        keys = self._log_keys.of(refs)
+        tags = self._tags.of([access.subject for access in accesses if access.subject is not None])
+        return [
+            seal_access(access, keys[ref], tags[access.subject] if access.subject is not None else None, _salt())
+            for access, ref in zip(accesses, refs, strict=True)
+        ]
 
     def _opener(self) -> Callable[[str], bytes]:
         """Open each log key once for one telling: a person's entries of a year share theirs."""
@@ -134,8 +156,13 @@ def _open(row: table.LeafRow, subject: str | None, key_of: Callable[[str], bytes
     return LoggedAccess(row.index, row.leaf, open_access(sealed, key, subject=subject))
 
 
-def _tag(service: KeyService, subject: str) -> bytes:
-    return service.mac("log-tag", subject.encode("ascii"))[:TAG_BYTES]
+def _make_tags(service: KeyService, subjects: Collection[str]) -> dict[str, bytes]:
+    macs = service.many("mac", "log-tag", [("", subject.encode("ascii")) for subject in subjects])
+    return {subject: mac[:TAG_BYTES] for subject, mac in zip(subjects, macs, strict=True)}
+
+
+def _salt() -> bytes:
+    return os.urandom(_SALT_BYTES)
 
 
 def _check_batch(accesses: Sequence[Access], lifetime: timedelta) -> None:

@@ -112,8 +112,10 @@ class Custody:
 
     def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
         """Wrap, unwrap or MAC many, one after the other."""
-        verbs = {"wrap": self.wrap, "unwrap": self.unwrap, "mac": lambda label, _, data: self.mac(label, data)}
-        return [verbs[verb](name, ref, data) for ref, data in items]
+        if verb == "mac":
+            return [self.mac(name, data) for _, data in items]
+        use = {"wrap": self.wrap, "unwrap": self.unwrap}[verb]
+        return [use(name, ref, data) for ref, data in items]
 
     def roots(self) -> Roots:
         """Tell which root wraps and which unwrap."""

@@ -186,13 +186,16 @@ class _Door(asyncio.Protocol):
             self._turn_away(NotAllowedError("key_account_refused", "this account may not use the key service"))
 
     def data_received(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        answers: list[bytes] = []
         try:
-            for body in self._feed.bodies(data):
-                if self._transport.is_closing():
-                    return
-                self._transport.write(self._answer(body))
+            answers.extend(map(self._answer, self._feed.bodies(data)))
         except VaultError as error:
+            self._transport.write(b"".join(answers))
             self._turn_away(error)
+        else:
+            self._transport.write(b"".join(answers))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._deadline.cancel()

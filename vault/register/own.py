@@ -16,6 +16,7 @@ from vault.domain.private import Private
 from vault.domain.records import IDENTITY_KINDS, Author, Record, RecordKind
 from vault.errors import RefusedError, TamperedError
 from vault.register.form import parse, render
+from vault.register.port import Look
 from vault.storage.database import Database
 from vault.storage.register import RegisterTable, SealedRecord
 
@@ -26,8 +27,8 @@ _KEY_KINDS = ("identity", "record")
 class Keys(Protocol):
     """What the register needs of the key ring."""
 
-    def data_key(self, kind: str, ref: str) -> bytes:
-        """Return a data key, unwrapped by the key service."""
+    def data_keys(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
+        """Return data keys, unwrapped by the key service; many in as many round trips as one."""
         ...
 
     def make_data_key(self, kind: str, ref: str) -> bytes:
@@ -74,23 +75,31 @@ class OwnRegister(Private):
 
     def read(self, receipt: LogReceipt, subject: str, kinds: Iterable[RecordKind], *, case: str | None) -> list[Record]:
         """Return a subject's records of these kinds, oldest first; see the port."""
+        return self.read_many([Look(receipt, subject, case)], kinds)[0]
+
+    def read_many(self, looks: Sequence[Look], kinds: Iterable[RecordKind]) -> list[list[Record]]:
+        """Return the records of these kinds of many subjects, in two queries; see the port."""
         wanted = sorted({RecordKind(kind).value for kind in kinds})
-        self._log.spend(receipt, case=case, subject=subject, kinds=wanted)
-        rows = self._table.fetch(subject, wanted)
-        keys = self._open_keys(subject, {_key_kind(RecordKind(row.kind)) for row in rows})
-        return sorted((_unseal(keys, row) for row in rows), key=lambda record: (record.at, record.ref))
+        for look in looks:
+            self._log.spend(look.receipt, case=look.case, subject=look.subject, kinds=wanted)
+        rows = self._table.fetch({look.subject for look in looks}, wanted)
+        keys = self._open_keys((RecordKind(row.kind), row.subject) for row in rows)
+        found: dict[str, list[Record]] = {look.subject: [] for look in looks}
+        for row in rows:
+            found[row.subject].append(_unseal(keys, row))
+        return [sorted(found[look.subject], key=lambda record: (record.at, record.ref)) for look in looks]
 
     def write(self, records: Sequence[Record]) -> None:
         """Store records; one that is there already stays as it was first; see the port."""
         self._check(records)
-        keys = {subject: self._open_keys(subject, kinds) for subject, kinds in _needed(records).items()}
-        self._table.add([_seal(keys[record.subject], record) for record in records])
+        keys = self._open_keys((record.kind, record.subject) for record in records)
+        self._table.add([_seal(keys, record) for record in records])
 
     def add_subject(self, code: str, identity: Record, contacts: Record) -> str:
         """Make a subject known; the same again changes nothing; see the port."""
         _check_first_records(code, identity, contacts)
         subject = identity.subject
-        keys = {kind: self._keys.make_data_key(kind, subject) for kind in _KEY_KINDS}
+        keys = {(kind, subject): self._keys.make_data_key(kind, subject) for kind in _KEY_KINDS}
         rows = [_seal(keys, identity), _seal(keys, contacts)]
         self._table.add_subject(subject, self._code_index(code), rows)
         return subject
@@ -103,8 +112,13 @@ class OwnRegister(Private):
     def _code_index(self, code: str) -> bytes:
         return self._service.mac("subject", _canonical(code).encode("ascii"))
 
-    def _open_keys(self, subject: str, kinds: Collection[str]) -> dict[str, bytes]:
-        return {kind: self._keys.data_key(kind, subject) for kind in sorted(kinds)}
+    def _open_keys(self, wanted: Iterable[tuple[RecordKind, str]]) -> dict[tuple[str, str], bytes]:
+        """Open each key that these kinds of these subjects stand under, once."""
+        needed: dict[str, set[str]] = {}
+        for kind, subject in wanted:
+            needed.setdefault(_key_kind(kind), set()).add(subject)
+        opened = {kind: self._keys.data_keys(kind, subjects) for kind, subjects in sorted(needed.items())}
+        return {(kind, subject): key for kind, keys in opened.items() for subject, key in keys.items()}
 
     def _check(self, records: Sequence[Record]) -> None:
         written = {(record.subject, record.ref) for record in records}
@@ -144,25 +158,18 @@ def _check_first_records(code: str, identity: Record, contacts: Record) -> None:
         raise RefusedError("code_differs", "the identity's code is not the subject's", ref=identity.ref)
 
 
-def _needed(records: Iterable[Record]) -> dict[str, set[str]]:
-    needed: dict[str, set[str]] = {}
-    for record in records:
-        needed.setdefault(record.subject, set()).add(_key_kind(record.kind))
-    return needed
-
-
 def _key_kind(kind: RecordKind) -> str:
     return "identity" if kind in IDENTITY_KINDS else "record"
 
 
-def _seal(keys: Mapping[str, bytes], record: Record) -> SealedRecord:
+def _seal(keys: Mapping[tuple[str, str], bytes], record: Record) -> SealedRecord:
     context = Context("records", record.ref, "body", record.subject, _FIRST)
-    envelope = seal(keys[_key_kind(record.kind)], context, render(record))
+    envelope = seal(keys[_key_kind(record.kind), record.subject], context, render(record))
     return SealedRecord(record.subject, record.ref, record.kind.value, _FIRST, envelope)
 
 
-def _unseal(keys: Mapping[str, bytes], row: SealedRecord) -> Record:
-    key = keys[_key_kind(RecordKind(row.kind))]
+def _unseal(keys: Mapping[tuple[str, str], bytes], row: SealedRecord) -> Record:
+    key = keys[_key_kind(RecordKind(row.kind)), row.subject]
     context = Context("records", row.ref, "body", row.subject, row.version)
     record = parse(row.subject, row.ref, unseal(key, context, row.envelope))
     if record.kind.value != row.kind:

@@ -1,11 +1,25 @@
 """The register's port: nobody reads a patient's records without a log receipt, and the type says so."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from vault.accesslog.receipts import LogReceipt
+from vault.domain.private import Private
 from vault.domain.records import Author, Record, RecordKind
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Private, shows=("subject", "case")):
+    """One subject to be read under one receipt.
+
+    :param case: the case that the look serves, as the receipt names it.
+    """
+
+    receipt: LogReceipt
+    subject: str
+    case: str | None
 
 
 class Register(Protocol):
@@ -28,6 +42,13 @@ class Register(Protocol):
         :raises NoReceiptError: the receipt does not fit, is spent or expired; nothing was opened.
         :raises KeyMissingError: the subject's key has been destroyed.
         :raises TamperedError: a stored record is not what was written.
+        """
+        ...
+
+    def read_many(self, looks: Sequence[Look], kinds: Iterable[RecordKind]) -> list[list[Record]]:
+        """Return the records of these kinds of many subjects, in the order of the looks: all, or an error.
+
+        :raises VaultError: as :meth:`read` does, for the first look that is refused; receipts before it are spent.
         """
         ...
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from vault.accesslog.receipts import LogReceipt
 from vault.domain.private import Private
 from vault.domain.records import Author, Record, RecordKind
-from vault.register.port import Register
+from vault.register.port import Look, Register
 
 
 class Watch(Protocol):
@@ -42,6 +42,10 @@ class WatchedRegister(Private):
     def read(self, receipt: LogReceipt, subject: str, kinds: Iterable[RecordKind], *, case: str | None) -> list[Record]:
         """Return a subject's records of these kinds, oldest first; see the port."""
         return self._register.read(receipt, subject, kinds, case=case)
+
+    def read_many(self, looks: Sequence[Look], kinds: Iterable[RecordKind]) -> list[list[Record]]:
+        """Return the records of these kinds of many subjects; see the port."""
+        return self._register.read_many(looks, kinds)
 
     def write(self, records: Sequence[Record]) -> None:
         """Store records; see the port."""

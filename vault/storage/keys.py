@@ -1,6 +1,18 @@
 """Wrapped and sealed keys, in their own tables."""
 
+from collections.abc import Collection, Mapping
+
 from vault.storage.database import Connection, Database
+
+_NEWEST = (
+    "select distinct on (ref) ref, wrapped from wrapped_keys where kind = %s and ref = any(%s) "
+    "order by ref, version desc"
+)
+_PUT_MANY = (
+    "insert into wrapped_keys (kind, ref, version, wrapped) "
+    "select %s, ref, %s, wrapped from unnest(%b::text[], %b::bytea[]) as given (ref, wrapped) on conflict do nothing "
+    "returning ref"
+)
 
 
 class WrappedKeyTable:
@@ -26,6 +38,18 @@ class WrappedKeyTable:
                 (kind, ref, version, wrapped),
             )
             return done.rowcount == 1
+
+    def get_many(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
+        """Return the newest wrapped bytes of each reference that has some, by one query."""
+        with self._database.connect() as connection:
+            rows = connection.execute(_NEWEST, (kind, list(refs)), binary=True).fetchall()
+        return {str(row[0]): bytes(row[1]) for row in rows}
+
+    def put_many(self, kind: str, version: int, wrapped: Mapping[str, bytes]) -> set[str]:
+        """Store a version for many references in one transaction; return those where nobody was first."""
+        with self._database.connect() as connection:
+            rows = connection.execute(_PUT_MANY, (kind, version, list(wrapped), list(wrapped.values()))).fetchall()
+        return {str(row[0]) for row in rows}
 
 
 class SealedKeyTable:

@@ -25,7 +25,7 @@ _ADD = (
     "with moved as (update log_edge set size = %s, hashes = %s) "
     "insert into log_leaves (idx, leaf, entry, staff, case_ref, tag) "
     "select %s + n - 1, leaf, entry, staff, case_ref, tag from "
-    "unnest(%s::bytea[], %s::bytea[], %s::bytea[], %s::text[], %s::bytea[]) "
+    "unnest(%b::bytea[], %b::bytea[], %b::bytea[], %b::text[], %b::bytea[]) "
     "with ordinality as given (leaf, entry, staff, case_ref, tag, n)"
 )
 

@@ -16,9 +16,7 @@ _ADD_RECORDS = (
     "insert into records (subject, ref, kind, version, envelope) "
     "select * from unnest(%b::text[], %b::text[], %b::text[], %b::int[], %b::bytea[]) on conflict do nothing"
 )
-_RECORDS = (
-    "select subject, ref, kind, version, envelope from records where subject = %s and kind = any(%s) order by ref"
-)
+_RECORDS = "select subject, ref, kind, version, envelope from records where subject = any(%s) and kind = any(%s)"
 _PRESENT = (
     "select subject, ref from records join unnest(%b::text[], %b::text[]) as wanted (subject, ref) using (subject, ref)"
 )
@@ -73,10 +71,10 @@ class RegisterTable:
         except psycopg.errors.ForeignKeyViolation:
             raise RefusedError("subject_unknown", "the register has no such subject; add the subject first") from None
 
-    def fetch(self, subject: str, kinds: Collection[str]) -> list[SealedRecord]:
-        """Return a subject's records of these kinds by one query, in the order of their references."""
+    def fetch(self, subjects: Collection[str], kinds: Collection[str]) -> list[SealedRecord]:
+        """Return the subjects' records of these kinds by one query."""
         with self._database.connect() as connection:
-            rows = connection.execute(_RECORDS, (subject, list(kinds)), binary=True).fetchall()
+            rows = connection.execute(_RECORDS, (list(subjects), list(kinds)), binary=True).fetchall()
         return [SealedRecord(str(row[0]), str(row[1]), str(row[2]), int(row[3]), bytes(row[4])) for row in rows]
 
     def present(self, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import socket as sockets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,15 @@ class MemoryKeys:
             return False
         versions[version] = wrapped
         return True
+
+    def get_many(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
+        """Give the newest wrapped key of each reference that has one."""
+        found = {ref: self.get(kind, ref) for ref in refs}
+        return {ref: newest[1] for ref, newest in found.items() if newest}
+
+    def put_many(self, kind: str, version: int, wrapped: Mapping[str, bytes]) -> set[str]:
+        """Add a version to each reference; give those where nobody was first."""
+        return {ref for ref, box in wrapped.items() if self.put(kind, ref, version, box)}
 
 
 class MemorySealedKeys:
