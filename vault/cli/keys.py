@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from vault.cli.keys_places import DIRECTORY, FILE, pair, present, settings_for
+from vault.cli.keys_recovery import recover, split
+from vault.cli.keys_roots import list_keys, rewrap, root, shred
 from vault.cli.output import Answer, answering
 from vault.crypto.policy import RATES, parse_rate
 from vault.domain.roles import OfficeName
@@ -45,19 +47,17 @@ def serve(
 ) -> Answer:
     """Serve the keys on a Unix socket until SIGTERM; SIGHUP opens the root keys anew."""
     from vault.crypto import daemon
-    from vault.crypto.custody import Custody
+    from vault.crypto.holders import open_holder
     from vault.crypto.keydir import ledger_beside
-    from vault.crypto.keyfile import read_key_file
 
     settings = settings_for(directory, given, dict(map(pair, tokens)))
-    key_file = present(settings.key_file, "key-file")
-    passphrase_file = present(settings.passphrase_file, "passphrase-file")
     audit_file = present(settings.audit_file, "audit-file")
     plan = daemon.Plan(
         socket=settings.socket,
-        open_holder=lambda: Custody(read_key_file(key_file, passphrase_file)),
+        open_holder=lambda: open_holder(settings),
+        custody=settings.custody,
         audit_file=audit_file,
-        ledger_file=ledger_beside(audit_file),
+        ledger_file=settings.ledger_file or ledger_beside(audit_file),
         token_files=settings.token_files,
         uids=frozenset(uids),
         rates={**RATES, **dict(map(parse_rate, rates))},
@@ -96,3 +96,7 @@ def status(directory: Path | None, socket: Path | None, token_file: Path | None)
         f"custody {found.custody}: root {found.roots.primary} wraps; held: {held}; {found.destroyed} keys destroyed",
     ]
     return Answer(data, lines)
+
+
+for _command in (root, rewrap, list_keys, shred, split, recover):
+    keys.add_command(_command)

@@ -59,13 +59,21 @@ def read_key_file(path: Path, passphrase_file: Path) -> Keys:
     :raises WrongUseError: a file is missing or its group or others may open it; the passphrase is empty,
         short or a well-known default; the passphrase does not open the file.
     """
-    check_private(path)
-    sealed = _read(path)
+    sealed = read_sealed(path)
     passphrase = read_private_secret(passphrase_file)
     try:
         return unseal_keys(sealed, passphrase)
     except (TamperedError, UnknownFormatError) as error:
         raise WrongUseError(error.code, error.advice) from None
+
+
+def read_sealed(path: Path) -> bytes:
+    """Read the bytes of a key file without opening it.
+
+    :raises WrongUseError: it is missing, or its group or others may open it.
+    """
+    check_private(path)
+    return _read(path)
 
 
 def read_private_secret(path: Path) -> str:

@@ -6,10 +6,13 @@ back; the ledger, which stands with the key service, keeps it shut.
 
 import json
 from pathlib import Path
+from typing import Final
 
 from vault.crypto.appended import AppendedFile
 from vault.crypto.keyservice import KINDS, check_reference
 from vault.errors import KeyMissingError, OutOfReachError, WrongUseError
+
+DESTROYED: Final = "key_destroyed"
 
 
 class Ledger:
@@ -65,7 +68,7 @@ class Ledger:
 
 def key_destroyed() -> KeyMissingError:
     """Give the one answer about a destroyed key."""
-    return KeyMissingError("key_destroyed", "this key was destroyed on purpose; what it sealed is erased for good")
+    return KeyMissingError(DESTROYED, "this key was destroyed on purpose; what it sealed is erased for good")
 
 
 def _parse(text: bytes) -> set[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Keep: publish the log, destroy what has served, purge what retention lets go, mend what a kill left."""
+"""Keep: publish the log, wrap keys anew, purge what retention lets go, destroy what has served, mend after kills."""
 
 from datetime import datetime, timedelta
 from itertools import islice
@@ -9,12 +9,14 @@ from vault.domain.case import TERMINAL, Case, Event
 from vault.steps.casefile import arrival_owner, case_owner, original_key
 from vault.steps.outbox import drop_letter
 from vault.steps.parts import Parts
+from vault.steps.rewrap import rewrap
 from vault.storage import outgoing
 from vault.storage.arrivals import of_case
 from vault.storage.cases import all_cases, append, events_of, held
 from vault.storage.keys import destroy_owner
 
 _ENOUGH = 500  # cases a run
+_KEYS_ENOUGH = 50_000  # keys a run: some minutes; `dsr keys rewrap` does all at once
 
 
 def publish(parts: Parts) -> dict[str, int]:
@@ -24,8 +26,8 @@ def publish(parts: Parts) -> dict[str, int]:
 
 
 def keep(parts: Parts) -> dict[str, int]:
-    """Tidy the print outbox and purge closed cases whose retention has ended."""
-    return {"letters": _tidy_outbox(parts), "cases": _purge(parts)}
+    """Tidy the print outbox, purge closed cases whose retention has ended, wrap keys anew after a rotation."""
+    return {"letters": _tidy_outbox(parts), "cases": _purge(parts), **rewrap(parts, _KEYS_ENOUGH)}
 
 
 def _tidy_outbox(parts: Parts) -> int:
