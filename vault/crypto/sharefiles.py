@@ -23,8 +23,8 @@ alone will do, typed off), and run
 
     dsr keys recover SHARE SHARE --into passphrase --key-file keys.sealed
 
-then remove the files from that machine. Ask for a new share when a custodian leaves: run `dsr keys split` again after
-the passphrase was changed, since old shares open what they opened.
+then remove the files from that machine. When a custodian leaves, take the share back and destroy it: a new split makes
+other words, but the old ones go on giving the same passphrase.
 
 The words are a share by SLIP-0039, without a passphrase of its own; other programs join them too. What comes out are
 32 bytes; their base64url without "=" is the passphrase.
