@@ -3,6 +3,7 @@
 from vault.crypto.custody import Custody
 from vault.crypto.holder import Holder
 from vault.crypto.keyfile import read_key_file
+from vault.crypto.keyservice import BOXES
 from vault.errors import WrongUseError
 from vault.settings import KeySettings
 
@@ -16,8 +17,18 @@ def open_holder(settings: KeySettings) -> Holder:
     if settings.pkcs11 is not None:
         from vault.crypto.pkcs11 import Pkcs11Holder  # noqa: PLC0415 - only where a token is used
 
-        return Pkcs11Holder(settings.pkcs11)
+        return _ready(Pkcs11Holder(settings.pkcs11))
+    if settings.kms is not None:
+        from vault.crypto.kms import KmsHolder  # noqa: PLC0415 - only where KMS is used
+
+        return _ready(KmsHolder(settings.kms))
     if settings.key_file is None or settings.passphrase_file is None:
         advice = "set keys.key_file and keys.passphrase_file, or keys.custody and its table, for the key service"
         raise WrongUseError("key_setting_missing", advice)
     return Custody(read_key_file(settings.key_file, settings.passphrase_file))
+
+
+def _ready(holder: Holder) -> Holder:
+    """Open the bundle now: what is unfit shows at the start, not at the first request."""
+    holder.public(BOXES[0])
+    return holder

@@ -1,7 +1,8 @@
-"""A stand-in for an object store where Ceph is not installed: moto's server, with its access rules switched on.
+"""A stand-in for an object store where Ceph is not installed, and for AWS KMS in tests: moto's server.
 
-It keeps fewer promises: objects live in memory, compliance retention can be shortened and
-presigned links do not open. `dsr doctor` calls it unfit, and the demo says that it is a stand-in.
+Its access rules are switched on. It keeps fewer promises: objects live in memory, compliance retention
+can be shortened, presigned links do not open, and keys that were deleted still decrypt. `dsr doctor`
+calls it unfit, and the demo says that it is a stand-in.
 """
 
 import contextlib
@@ -20,7 +21,10 @@ from vault.testing.object_server import ObjectServer
 from vault.testing.ports import answers, free_port
 
 _SET_UP_CALLS = 3  # make the user, allow it S3, draw its keys: after these every call is checked
-_POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+_KMS = ("CreateKey", "DisableKey", "ScheduleKeyDeletion", "DescribeKey", "GetKeyRotationStatus")
+_KMS_USES = ("Encrypt", "Decrypt", "ReEncrypt", "GenerateMac")
+_ACTIONS = ["s3:*", *(f"kms:{action}" for action in (*_KMS, *_KMS_USES))]
+_POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": _ACTIONS, "Resource": "*"}]}
 
 
 @contextlib.contextmanager
@@ -76,6 +80,6 @@ def _make_user(server: ObjectServer) -> None:
         aws_secret_access_key="nobody-yet",  # noqa: S106 - the stand-in does not look at the first calls' keys
     )
     iam.create_user(UserName="dsr-vault")
-    iam.put_user_policy(UserName="dsr-vault", PolicyName="s3", PolicyDocument=json.dumps(_POLICY))
+    iam.put_user_policy(UserName="dsr-vault", PolicyName="dsr-vault", PolicyDocument=json.dumps(_POLICY))
     keys = iam.create_access_key(UserName="dsr-vault")["AccessKey"]
     object_server.keep_keys(server.home, keys["AccessKeyId"], keys["SecretAccessKey"])
