@@ -1,145 +1,139 @@
 """Every envelope vector is read by the product and by a second reader that knows only HKDF and AES-GCM."""
 
-import base64
-import hmac
+import ast
 import io
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA512
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vault import errors
 from vault.crypto.envelope import Context, seal, unseal, unseal_stream
-from vault.errors import TamperedError, UnknownFormatError
+from vault.errors import VaultError
+from vault.testing import envelopevectors, secondreader
+from vault.testing.envelopevectors import ERRORS, Vector, read_vector, vectors
+from vault.testing.secondreader import Fault, UnreadableEnvelopeError, read_envelope
 
-# ---- the second reader: written from docs/formats/envelope.md alone, for whoever must read a record in 120 years
-
-CHUNK = 16_384
-TAG = 16
-INFO = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\x00"
-
-
-class Unreadable(Exception):  # noqa: N818 - stands apart from the product's errors
-    """The envelope does not open."""
+VECTORS = {path.stem: path for path in sorted(Path(__file__).with_name("envelope").glob("*.txt"))}
+each = pytest.mark.parametrize("name", VECTORS)
 
 
-class UnknownFormat(Exception):  # noqa: N818 - stands apart from the product's errors
-    """The first byte names no known format."""
+def load(name: str) -> Vector:
+    return read_vector(VECTORS[name].read_text(encoding="ascii"))
 
 
-def read_envelope(key: bytes, context: bytes, envelope: bytes) -> bytes:
-    if envelope[:1] != b"\x01":
-        raise UnknownFormat
-    salt, commitment, chunks = envelope[1:25], envelope[25:57], envelope[57:]
-    if len(commitment) != 32:
-        raise Unreadable
-    derived = HKDFExpand(SHA512(), length=76, info=INFO + salt + context).derive(key)
-    message_key, base_nonce, expected = derived[:32], int.from_bytes(derived[32:44], "big"), derived[44:]
-    if not hmac.compare_digest(expected, commitment):
-        raise Unreadable
-    return b"".join(read_chunks(AESGCM(message_key), base_nonce, chunks))
+def context_of(vector: Vector) -> Context:
+    table, row, column, subject, version = vector.context.split("|")
+    return Context(table, row, column, subject, int(version))
 
 
-def read_chunks(cipher: AESGCM, base_nonce: int, chunks: bytes) -> list[bytes]:
-    opened: list[bytes] = []
-    while True:
-        start = len(opened) * (CHUNK + TAG)
-        chunk = chunks[start : start + CHUNK + TAG]
-        if len(chunk) < TAG:
-            raise Unreadable
-        nonce = (base_nonce ^ len(opened)).to_bytes(12, "big")
-        try:
-            opened.append(cipher.decrypt(nonce, chunk, None))
-        except InvalidTag:
-            raise Unreadable from None
-        if len(chunk) < CHUNK + TAG:
-            return opened
+def refusal(vector: Vector) -> type[VaultError]:
+    assert vector.fault is not None
+    family: type[VaultError] = getattr(errors, ERRORS[vector.fault][0])
+    return family
 
 
-# ---- the vectors
+def test_the_vectors_are_those_that_the_generator_makes() -> None:
+    assert {name: load(name) for name in VECTORS} == vectors()
+    assert len(VECTORS) == 56
 
 
-@dataclass(frozen=True)
-class Vector:
-    expect: str
-    key: bytes
-    context: Context
-    plaintext_sha256: str
-    envelope: bytes
+def test_each_fault_has_its_vectors() -> None:
+    assert {load(name).fault for name in VECTORS} == {None, *Fault}
 
 
-VECTORS = sorted(Path(__file__).with_name("envelope").glob("*.txt"))
-OUTCOMES: dict[str, tuple[type[Exception], type[Exception]]] = {
-    "tampered": (TamperedError, Unreadable),
-    "unknown format": (UnknownFormatError, UnknownFormat),
-}
+@each
+def test_a_file_names_the_product_s_error(name: str) -> None:
+    head = VECTORS[name].read_text(encoding="ascii").partition("\n\n")[0].splitlines()
+
+    fault = load(name).fault
+    wanted = ["expect: success"] if fault is None else [f"expect: {ERRORS[fault][0]}", f"error: {ERRORS[fault][1]}"]
+    assert head[: len(wanted)] == wanted
 
 
-def read_vector(path: Path) -> Vector:
-    head, _, body = path.read_text(encoding="ascii").partition("\n\n")
-    fields = dict(line.split(": ", 1) for line in head.splitlines())
-    table, row, column, subject, version = fields["context"].split("|")
-    context = Context(table, row, column, subject, int(version))
-    key = bytes.fromhex(fields["key"])
-    return Vector(fields["expect"], key, context, fields.get("plaintext sha256", ""), base64.b64decode(body))
+@each
+def test_product_reads_vector(name: str) -> None:
+    vector = load(name)
 
-
-def test_all_vectors_are_there() -> None:
-    names = {path.stem for path in VECTORS}
-
-    assert {"empty", "chunk_exact", "several_chunks", "truncated_at_a_chunk", "swapped_chunks", "other_row"} <= names
-    assert len(names) == 26
-
-
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_product_reads_vector(path: Path) -> None:
-    vector = read_vector(path)
-
-    if vector.expect == "success":
-        opened = unseal(vector.key, vector.context, vector.envelope)
-        assert sha256(opened).hexdigest() == vector.plaintext_sha256
+    if vector.fault is None:
+        assert sha256(unseal(vector.key, context_of(vector), vector.envelope)).hexdigest() == vector.proof
     else:
-        with pytest.raises(OUTCOMES[vector.expect][0]):
-            unseal(vector.key, vector.context, vector.envelope)
+        with pytest.raises(VaultError) as caught:
+            unseal(vector.key, context_of(vector), vector.envelope)
+        assert (type(caught.value), caught.value.code) == (refusal(vector), ERRORS[vector.fault][1])
 
 
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_product_streams_vector(path: Path) -> None:
-    vector = read_vector(path)
-    target = io.BytesIO()
+@each
+def test_product_streams_vector(name: str) -> None:
+    vector, target = load(name), io.BytesIO()
 
-    if vector.expect == "success":
-        size = unseal_stream(vector.key, vector.context, io.BytesIO(vector.envelope), target)
+    if vector.fault is None:
+        size = unseal_stream(vector.key, context_of(vector), io.BytesIO(vector.envelope), target)
         assert size == len(target.getvalue())
-        assert sha256(target.getvalue()).hexdigest() == vector.plaintext_sha256
+        assert sha256(target.getvalue()).hexdigest() == vector.proof
     else:
-        with pytest.raises(OUTCOMES[vector.expect][0]):
-            unseal_stream(vector.key, vector.context, io.BytesIO(vector.envelope), target)
+        with pytest.raises(VaultError) as caught:
+            unseal_stream(vector.key, context_of(vector), io.BytesIO(vector.envelope), target)
+        assert (type(caught.value), caught.value.code) == (refusal(vector), ERRORS[vector.fault][1])
         assert target.getvalue() == b""
 
 
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_second_reader_reads_vector(path: Path) -> None:
-    vector = read_vector(path)
+@each
+def test_second_reader_reads_vector_and_fails_where_it_should(name: str) -> None:
+    vector = load(name)
 
-    if vector.expect == "success":
-        opened = read_envelope(vector.key, vector.context.encode(), vector.envelope)
-        assert sha256(opened).hexdigest() == vector.plaintext_sha256
+    if vector.fault is None:
+        assert sha256(read_envelope(vector.key, vector.context, vector.envelope)).hexdigest() == vector.proof
     else:
-        with pytest.raises(OUTCOMES[vector.expect][1]):
-            read_envelope(vector.key, vector.context.encode(), vector.envelope)
+        with pytest.raises(UnreadableEnvelopeError) as caught:
+            read_envelope(vector.key, vector.context, vector.envelope)
+        assert caught.value.fault == vector.fault
 
 
 @given(key=st.binary(min_size=32, max_size=32), plaintext=st.binary(max_size=300), repeat=st.integers(1, 200))
 def test_second_reader_reads_what_the_product_seals(key: bytes, plaintext: bytes, repeat: int) -> None:
-    context = Context("records", "R-1", "envelope", "S-1", 3)
+    envelope = seal(key, Context("records", "R-1", "envelope", "S-1", 3), plaintext * repeat)
 
-    envelope = seal(key, context, plaintext * repeat)
+    assert read_envelope(key, "records|R-1|envelope|S-1|3", envelope) == plaintext * repeat
 
-    assert read_envelope(key, b"records|R-1|envelope|S-1|3", envelope) == plaintext * repeat
+
+@pytest.mark.parametrize("module", [secondreader, envelopevectors], ids=["reader", "generator"])
+def test_second_reader_and_generator_know_nothing_of_the_product(module: object) -> None:
+    tree = ast.parse(Path(str(vars(module)["__file__"])).read_text(encoding="utf-8"))
+    imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+    assert {name for name in imported if name.startswith("vault")} <= {"vault.testing.secondreader"}
+    assert not any("cobblestone" in name for name in imported)
+
+
+ENDINGS = (".decrypt", "decryptor.finalize")
+
+
+def decrypts(node: ast.AST) -> bool:
+    return any(isinstance(call, ast.Call) and ast.unparse(call.func).endswith(ENDINGS) for call in ast.walk(node))
+
+
+DECRYPTORS = {
+    f"{path.stem}.{function.name}": function
+    for path in sorted((Path(errors.__file__).parent / "crypto").glob("*.py"))
+    for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    if isinstance(function, ast.FunctionDef) and decrypts(function)
+}
+
+
+@pytest.mark.parametrize("name", DECRYPTORS)
+def test_no_decryptor_has_a_second_way_to_try(name: str) -> None:
+    """A failed decryption leads to an error or a no: no handler about one opens, returns or passes over anything."""
+    tries = [node for node in ast.walk(DECRYPTORS[name]) if isinstance(node, ast.Try) and any(map(decrypts, node.body))]
+
+    for handler in (handler for node in tries for handler in node.handlers):
+        returns = [node for node in ast.walk(handler) if isinstance(node, ast.Return)]
+        assert isinstance(handler.body[-1], ast.Raise | ast.Return)
+        assert all(isinstance(node.value, ast.Constant) and node.value.value is False for node in returns)
+        assert not decrypts(handler)
+
+
+def test_the_decryptors_are_found() -> None:
+    assert {"envelope.unseal", "envelope._opened", "boxes.open_key", "custody.unwrap"} <= set(DECRYPTORS)
