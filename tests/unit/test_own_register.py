@@ -240,8 +240,9 @@ def test_reading_who_somebody_is_leaves_the_record_key_alone(house: House) -> No
     assert house.service.uses == ["unwrap identity"]
 
 
-def test_an_unknown_subject_has_no_records(house: House) -> None:
-    assert house.read("P-9") == []
+def test_a_subject_without_keys_is_no_subject_without_records(house: House) -> None:
+    with pytest.raises(KeyMissingError, match="data_key_missing"):
+        house.read("P-9")
     assert house.service.uses == []
 
 

@@ -83,7 +83,8 @@ class OwnRegister(Private):
         for look in looks:
             self._log.spend(look.receipt, case=look.case, subject=look.subject, kinds=wanted)
         rows = self._table.fetch({look.subject for look in looks}, wanted)
-        keys = self._open_keys((RecordKind(row.kind), row.subject) for row in rows)
+        # by what is wanted, not by what is found: a shredded subject is no subject without records
+        keys = self._open_keys((RecordKind(kind), look.subject) for look in looks for kind in wanted)
         found: dict[str, list[Record]] = {look.subject: [] for look in looks}
         for row in rows:
             found[row.subject].append(_unseal(keys, row))

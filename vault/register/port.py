@@ -40,7 +40,7 @@ class Register(Protocol):
 
         :param receipt: names this subject, case and these kinds; it is spent before anything is opened.
         :raises NoReceiptError: the receipt does not fit, is spent or expired; nothing was opened.
-        :raises KeyMissingError: the subject's key has been destroyed.
+        :raises KeyMissingError: the subject is unknown or its key has been destroyed.
         :raises TamperedError: a stored record is not what was written.
         """
         ...
