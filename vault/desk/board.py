@@ -13,15 +13,19 @@ from vault.domain.calendar import HELSINKI
 from vault.domain.case import BEFORE_IDENTITY, REFERENCE, Stage, pauses
 from vault.domain.roles import Role
 from vault.errors import RefusedError
+from vault.steps.alarms import alarms
 from vault.steps.check import clear_exception
+from vault.steps.emergency import case_emergencies
 from vault.steps.queue import BoardRow, board, row_of
 from vault.storage.drafts import package_of
+from vault.storage.emergencies import Emergency
 from vault.storage.outgoing import outgoing_of
 
 PAGE_SIZE = 100
 SOON = timedelta(days=7)
 CLEARS = frozenset({Role.REGISTRAR, Role.DPO, Role.CLINICIAN})
 LOOKS = frozenset({Role.REGISTRAR, Role.DPO})
+SEES_ALARMS = frozenset({Role.DPO, Role.AUDITOR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ def show_board(visit: Visit) -> Page:
     rows = board(visit.desk.parts, only_open=not wanted.closed)
     chosen = [row for row in rows if wanted.takes(row)]
     number, pages, shown = _page_of(chosen, query.get("page"))
+    sees = bool(visit.session.staff.roles & SEES_ALARMS)
     return Page(
         "board.html",
         {
@@ -75,6 +80,8 @@ def show_board(visit: Visit) -> Page:
             "total": len(chosen),
             "today": today_of(visit),
             "failures": visit.desk.airflow.failures,
+            "sees_alarms": sees,
+            "alarms": alarms(visit.desk.parts) if sees else [],
         },
     )
 
@@ -114,6 +121,8 @@ def show_case(visit: Visit) -> Page:
         out = outgoing_of(connection, ref)
         package = package_of(connection, ref)
     roles, stage = visit.session.staff.roles, row.case.stage
+    broken = case_emergencies(visit.desk.parts, ref)
+    mine = next((item for item in broken if _runs(visit, item)), None)
     return Page(
         "case.html",
         {
@@ -123,10 +132,17 @@ def show_case(visit: Visit) -> Page:
             "pauses": pauses(list(row.events)),
             "today": today_of(visit),
             "may_clear": bool(roles & CLEARS),
-            "may_identify": bool(roles & LOOKS) and stage in BEFORE_IDENTITY,
+            "may_identify": mine is not None or (bool(roles & LOOKS) and stage in BEFORE_IDENTITY),
             "may_review": Role.CLINICIAN in roles and stage is Stage.DRAFTED,
+            "emergencies": broken,
+            "emergency": mine,
+            "may_break": mine is None and Role.CLINICIAN in roles and not roles & LOOKS,
         },
     )
+
+
+def _runs(visit: Visit, emergency: Emergency) -> bool:
+    return emergency.actor == visit.session.staff.actor and emergency.until > visit.desk.parts.now()
 
 
 def clear(visit: Visit) -> Response:

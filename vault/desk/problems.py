@@ -11,12 +11,16 @@ _STATUS: tuple[tuple[type[VaultError], int], ...] = (
     (RefusedError, 422),
     (VaultError, 400),
 )
-_MISSING = frozenset({"no_such_case", "no_such_page", "no_such_document", "no_draft", "no_original"})
+_MISSING = (
+    *("no_such_case", "no_such_page", "no_such_document", "no_draft", "no_original"),
+    *("no_such_alarm", "no_such_emergency"),
+)
+_BY_CODE = {**dict.fromkeys(_MISSING, 404), "cap_reached": 429}
 
 
 def problem(error: VaultError) -> Page:
     """Make a page of an error."""
-    status = 404 if error.code in _MISSING else next(status for kind, status in _STATUS if isinstance(error, kind))
+    status = _BY_CODE.get(error.code) or next(status for kind, status in _STATUS if isinstance(error, kind))
     return Page("problem.html", {"error": error, "status": status}, status)
 
 

@@ -1,20 +1,29 @@
 """Every page of the desk and who may open it: this table is the whole of it, and a test walks it."""
 
-from vault.desk import board, identity, originals, review
+from vault.desk import alarms, board, emergency, identity, originals, review
 from vault.desk.visit import EVERYBODY, Route
+from vault.domain.emergencies import MAY_BREAK
 from vault.domain.roles import Role
 
 _REGISTRAR = frozenset({Role.REGISTRAR})
 _CLINICIAN = frozenset({Role.CLINICIAN})
+_OFFICER = frozenset({Role.DPO})
+_LOOKS_TOO = board.LOOKS | _CLINICIAN  # a clinician who broke the glass for the case; the step asks for that
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/", EVERYBODY, board.show_board),
     Route("GET", "/cases/{ref}", EVERYBODY, board.show_case),
     Route("POST", "/cases/{ref}/clear", board.CLEARS, board.clear),
+    Route("GET", "/cases/{ref}/emergency", MAY_BREAK, emergency.show_form),
+    Route("POST", "/cases/{ref}/emergency", MAY_BREAK, emergency.break_glass),
+    Route("GET", "/emergencies/{ref}", _OFFICER, emergency.show_review),
+    Route("POST", "/emergencies/{ref}", _OFFICER, emergency.review),
+    Route("GET", "/alarms/{ref}", board.SEES_ALARMS, alarms.show),
+    Route("POST", "/alarms/{ref}/close", _OFFICER, alarms.close),
     Route("GET", "/identity", board.LOOKS, identity.show_list),
-    Route("GET", "/identity/{ref}", board.LOOKS, identity.show_case),
-    Route("GET", "/identity/{ref}/original", board.LOOKS, originals.show),
-    Route("GET", "/identity/{ref}/original/pages/{page}.png", board.LOOKS, originals.image),
+    Route("GET", "/identity/{ref}", _LOOKS_TOO, identity.show_case),
+    Route("GET", "/identity/{ref}/original", _LOOKS_TOO, originals.show),
+    Route("GET", "/identity/{ref}/original/pages/{page}.png", _LOOKS_TOO, originals.image),
     Route("POST", "/identity/{ref}/prove", _REGISTRAR, identity.prove),
     Route("POST", "/identity/{ref}/ask", _REGISTRAR, identity.ask),
     Route("POST", "/identity/{ref}/correct", _REGISTRAR, identity.correct),

@@ -9,6 +9,7 @@ from vault.accesslog.receipts import LogReceipt
 from vault.crypto.envelope import Context, seal, unseal
 from vault.domain.private import Private
 from vault.domain.roles import Purpose
+from vault.steps.caps import admit
 from vault.steps.parts import Parts, Staff
 from vault.storage.database import Connection
 from vault.storage.keys import get_item, put_item
@@ -56,6 +57,7 @@ def access(
     kinds: Iterable[str],
     staff: Staff | None = None,
     count: int = 1,
+    emergency: str | None = None,
 ) -> Access:
     """Describe one look before it happens; a machine's actor is its office."""
     return Access(
@@ -69,6 +71,7 @@ def access(
         subject=subject,
         kinds=tuple(sorted(kinds)),
         count=count,
+        emergency=emergency,
     )
 
 
@@ -95,9 +98,12 @@ class CaseFile(Private, shows=("ref",)):
     def open(
         cls, parts: Parts, ref: str, purpose: Purpose, *, subject: str | None = None, staff: Staff | None = None
     ) -> "CaseFile":
-        """Log the look and open the file."""
+        """Log the look and open the file; a person's look is counted against her cap first.
+
+        :raises LimitError: she has opened as many patients within the hour as one person may.
+        """
         look = access(parts, purpose, case=ref, subject=subject, kinds=[CASE_FILE], staff=staff)
-        return cls(parts, ref, record(parts, [look])[0])
+        return cls(parts, ref, record(parts, [look if staff is None else admit(parts, look)])[0])
 
     def get(self, name: str) -> dict[str, Any] | None:
         """Return the newest version of an item, or None."""

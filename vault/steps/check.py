@@ -10,6 +10,7 @@ from vault.domain.request import Request
 from vault.domain.roles import Purpose, Role
 from vault.errors import ConflictError, NotAllowedError, RefusedError
 from vault.steps.casefile import CaseFile
+from vault.steps.emergency import require_opener
 from vault.steps.identify import CANDIDATE
 from vault.steps.notices import road_of
 from vault.steps.parts import Parts, Staff
@@ -35,12 +36,11 @@ _LONGEST_NOTE = 4000
 def open_particulars(parts: Parts, staff: Staff, ref: str) -> tuple[Case, dict[str, Any]]:
     """Open what a case says about its requester; logged with the person's name first.
 
-    :raises NotAllowedError: neither registrar nor data protection officer.
+    :raises NotAllowedError: neither registrar nor data protection officer, and no clinician in an emergency.
     """
-    if not staff.roles & {Role.REGISTRAR, Role.DPO}:
-        raise NotAllowedError("not_a_registrar", "registrars and data protection officers open particulars", ref=ref)
     with parts.database.connect() as connection:
         case = get_case(connection, ref)
+        require_opener(connection, staff, ref, parts.now())
     file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
     return case, {**(file.get(PARTICULARS) or {}), "found": file.get(CANDIDATE) is not None}
 

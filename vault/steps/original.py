@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from vault.domain.case import Case, Channel
 from vault.domain.private import Private
-from vault.domain.roles import Purpose, Role
-from vault.errors import NotAllowedError, RefusedError
+from vault.domain.roles import Purpose
+from vault.errors import RefusedError
 from vault.steps.casefile import CaseFile
+from vault.steps.emergency import require_opener
 from vault.steps.parts import Parts, Staff
 from vault.steps.receive import PARTICULARS
 from vault.storage.cases import get_case
@@ -27,13 +28,12 @@ class Original(Private):
 def open_original(parts: Parts, staff: Staff, ref: str) -> Original:
     """Open a letter's scan; logged with the person's name first.
 
-    :raises NotAllowedError: neither registrar nor data protection officer.
+    :raises NotAllowedError: neither registrar nor data protection officer, and no clinician in an emergency.
     :raises RefusedError: the case came by mail, or nothing was kept (code ``no_original``).
     """
-    if not staff.roles & {Role.REGISTRAR, Role.DPO}:
-        raise NotAllowedError("not_a_registrar", "registrars and data protection officers open originals", ref=ref)
     with parts.database.connect() as connection:
         case = get_case(connection, ref)
+        require_opener(connection, staff, ref, parts.now())
     file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
     particulars = file.get(PARTICULARS) or {}
     holder = particulars.get("holder") or particulars.get("arrival")
