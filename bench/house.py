@@ -61,7 +61,7 @@ def house() -> Iterator[House]:
     with ExitStack() as stack:
         server = stack.enter_context(postgres(Path(private_directory("dsr-bench-")), durable=True))
         service = stack.enter_context(start_key_service(private_directory("dsr-bench-keys-") / "k"))
-        settings = server.create_database("dsr_bench")
+        settings = server.create_vault("dsr_bench")
         migrate(settings)
         made = House(settings, service)
         yield made
