@@ -6,9 +6,7 @@ that needs a passphrase, but whoever may ask the holder can open it.
 
 import json
 import os
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -16,6 +14,7 @@ from typing import Final, Literal, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from vault.crypto import durable
 from vault.crypto.keyfile import check_private
 from vault.crypto.keyservice import BOXES, SIGNERS
 from vault.domain.private import Private
@@ -70,8 +69,10 @@ def make_bundle(path: Path, kinds: tuple[BundleKind, ...], wrapper: HalfWrapper)
     bundle = {
         kind: {name: wrapper.wrap_half(kind, name, os.urandom(_HALF_BYTES)) for name in _NAMES[kind]} for kind in kinds
     }
-    _write(path, render_bundle(bundle), replace=False)
-    return True
+    try:
+        return durable.write_once(path, render_bundle(bundle), 0o600) is not None
+    except OSError as error:
+        raise _writing(path, error) from None
 
 
 def open_bundle(path: Path, kinds: tuple[BundleKind, ...], wrapper: HalfWrapper) -> Halves:
@@ -105,7 +106,10 @@ def rewrap_bundle(path: Path, kinds: tuple[BundleKind, ...], wrapper: HalfWrappe
     }
     if new == old:
         return False
-    _write(path, render_bundle(new), replace=True)
+    try:
+        durable.replace(path, render_bundle(new), 0o600)
+    except OSError as error:
+        raise _writing(path, error) from None
     return True
 
 
@@ -154,27 +158,9 @@ def parse_bundle(content: bytes, kinds: tuple[BundleKind, ...]) -> Bundle:
     return found
 
 
-def _write(path: Path, content: bytes, *, replace: bool) -> None:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
-        _place(draft, path, replace=replace)
-    except OSError as error:
-        advice = f"{path.name} can't be written ({error.strerror}); choose a directory that this account owns"
-        raise WrongUseError("key_directory", advice) from None
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _place(draft: Path, path: Path, *, replace: bool) -> None:
-    if replace:
-        draft.replace(path)
-    else:
-        with suppress(FileExistsError):  # another one was first: its keys stand
-            os.link(draft, path)
+def _writing(path: Path, error: OSError) -> WrongUseError:
+    advice = f"{path.name} can't be written ({error.strerror}); choose a directory that this account owns"
+    return WrongUseError("key_directory", advice)
 
 
 def _unknown() -> UnknownFormatError:

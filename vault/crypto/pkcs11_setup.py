@@ -50,14 +50,18 @@ def init_token(settings: Pkcs11Settings) -> list[str]:
 
 
 def add_root(settings: Pkcs11Settings) -> int:
-    """Make the next root in the token; it unwraps from the next reload on, and wraps once it is made primary.
+    """Make the next root in the token, unless one already waits to be promoted; gives its number.
+
+    It unwraps from the next reload on, and wraps once it is made primary.
 
     :raises OutOfReachError: the token doesn't answer.
     """
     with _writing(settings) as (module, session):
-        number = max(root_numbers(module, session), default=0) + 1
-        _Maker(module, session).make_root(number)
-    return number
+        newest = max(root_numbers(module, session), default=0)
+        if newest > settings.primary:
+            return newest
+        _Maker(module, session).make_root(newest + 1)
+    return newest + 1
 
 
 def remove_root(settings: Pkcs11Settings, number: int) -> None:
@@ -67,11 +71,11 @@ def remove_root(settings: Pkcs11Settings, number: int) -> None:
     """
     with _writing(settings) as (module, session):
         if number == settings.primary:
-            raise RefusedError("root_primary", "this root wraps; make another one primary first")
+            raise RefusedError("root_is_primary", f"root {number} wraps; promote another root and rewrap first")
         if number not in root_numbers(module, session):
-            raise RefusedError("root_unknown", "the token holds no root of this number")
+            raise RefusedError("root_unknown", f"the token holds no root {number}; see `dsr keys status`")
         if number in Pkcs11Holder(settings).bundle_roots():
-            raise RefusedError("root_in_use", "the boxes stand under this root; run `dsr keys rewrap` first")
+            raise RefusedError("root_in_use", f"the boxes stand under root {number}; run `dsr keys root promote` first")
         for key in by_label(module, session).get((module.api.ObjectClass.SECRET_KEY, root_label(number)), []):
             key.destroy()
 
