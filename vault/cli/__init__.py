@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "print": "vault.cli.prints:prints",
     "doctor": "vault.cli.doctor:doctor",
     "migrate": "vault.cli.cases:migrate",
+    "database": "vault.cli.database:database",
     "keys": "vault.cli.keys:keys",
     "desk": "vault.cli.desk:desk",
     "demo": "vault.testing.demo.command:demo",

@@ -1,12 +1,15 @@
-"""The database: nobody enters without the right password, the line is no open one, a commit outlives a crash."""
+"""The database: nobody enters without the right password, an office finds its own room, a commit outlives a crash."""
 
+import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from vault.cli.probes.finding import Finding, Trial, UnfitError, tried
+from vault.cli.probes.rooms import room_trials
 from vault.errors import OutOfReachError
 from vault.settings import DatabaseSettings, Settings
 from vault.storage.database import conninfo
@@ -17,8 +20,22 @@ _DURABLE = ("fsync", "full_page_writes")
 
 
 def probe(settings: Settings) -> Iterator[Finding]:
-    """Try the database."""
-    yield from tried("database", _trials(settings.database))
+    """Try the database as each office whose password this machine holds; without any, as the owner."""
+    database = settings.database
+    offices = sorted(office for office, file in database.password_files.items() if os.access(file, os.R_OK))
+    account = database.for_office(offices[0]) if offices else database
+    first, *others = tried("database", _trials(account))
+    yield from (first, *others)
+    if not database.password_files:
+        yield from tried("database", iter([("gives each office an account of its own", _shared)]))
+    for office in offices if first.fit else ():
+        yield from tried("database", room_trials(office, partial(_connect, database.for_office(office))))
+
+
+def _shared() -> str:
+    raise UnfitError(
+        "all offices would need the owner's; make roles (`dsr database roles`), set database.password_files"
+    )
 
 
 def _trials(settings: DatabaseSettings) -> Iterator[Trial]:
@@ -68,10 +85,14 @@ def _durable(settings: DatabaseSettings) -> str:
 
 
 def _ask(settings: DatabaseSettings, query: str) -> str:
+    with _connect(settings) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _connect(settings: DatabaseSettings) -> "psycopg.Connection[tuple[object, ...]]":
     try:
-        with psycopg.connect(conninfo(settings), connect_timeout=_SECONDS) as connection:
-            row = connection.execute(query.encode()).fetchone()
+        return psycopg.connect(conninfo(settings), connect_timeout=_SECONDS)
     except psycopg.Error:
         advice = "the database does not let us in; check that it runs, and user, name and password file in [database]"
         raise OutOfReachError("database_away", advice) from None
-    return str(row[0]) if row else ""

@@ -24,7 +24,7 @@ def secret_files(part: BaseModel, prefix: str = "") -> Iterator[tuple[str, Path]
     for name, value in part:
         if isinstance(value, BaseModel):
             yield from secret_files(value, f"{prefix}{name}.")
-        elif name == "token_files":
+        elif name in ("token_files", "password_files"):
             yield from ((f"{prefix}{name}.{office}", Path(file)) for office, file in value.items())
         elif name.endswith("_file") and not name.endswith(_PUBLIC) and isinstance(value, Path):
             yield f"{prefix}{name}", value
