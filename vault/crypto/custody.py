@@ -6,7 +6,7 @@ The daemon puts the policy in front of this; tests may use it as a key service i
 import hmac
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from cryptography.exceptions import InvalidTag
@@ -18,6 +18,7 @@ from vault.crypto.boxes import open_key
 from vault.crypto.holder import Roots
 from vault.crypto.keyservice import BOXES, LABELS, SIGNERS, check_reference, name_unknown
 from vault.crypto.ledger import key_destroyed
+from vault.domain.private import Private
 from vault.errors import RefusedError, TamperedError, UnknownFormatError
 
 KEY_BYTES = 32
@@ -32,7 +33,7 @@ _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(Private):
     """Everything the key file holds; never shown.
 
     :param primary: the number of the root that wraps; the others only unwrap.
@@ -42,11 +43,11 @@ class Keys:
     :param signers: Ed25519 private halves (seeds) by signer.
     """
 
-    primary: int = field(repr=False)
-    roots: Mapping[int, bytes] = field(repr=False)
-    boxes: Mapping[str, bytes] = field(repr=False)
-    macs: Mapping[str, bytes] = field(repr=False)
-    signers: Mapping[str, bytes] = field(repr=False)
+    primary: int
+    roots: Mapping[int, bytes]
+    boxes: Mapping[str, bytes]
+    macs: Mapping[str, bytes]
+    signers: Mapping[str, bytes]
 
 
 def make_keys() -> Keys:
@@ -58,7 +59,7 @@ def make_keys() -> Keys:
     return Keys(1, {1: os.urandom(KEY_BYTES)}, fresh(BOXES), fresh(LABELS), fresh(SIGNERS))
 
 
-class Custody:
+class Custody(Private):
     """Keys in memory: the `local` holder (:class:`vault.crypto.holder.Holder`), and a key service for tests.
 
     What it is told to destroy it remembers as long as it lives; the daemon keeps a ledger for that.

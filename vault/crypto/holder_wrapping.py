@@ -12,6 +12,7 @@ from vault.crypto.boxes import open_key
 from vault.crypto.holder import Roots
 from vault.crypto.holder_bundle import BundleKind, Halves
 from vault.crypto.keyservice import BOXES, SIGNERS, check_reference, name_unknown
+from vault.domain.private import Private
 from vault.errors import RefusedError, TamperedError, UnknownFormatError
 
 KEY_BYTES: Final = 32
@@ -43,7 +44,7 @@ class Place:
         return self.header + _DOMAIN + f"{self.kind}|{self.ref}".encode("ascii")
 
 
-class OutsideHolder(ABC):
+class OutsideHolder(Private, ABC):
     """The verbs of a :class:`vault.crypto.holder.Holder` whose roots can't be had, in terms of what it can do."""
 
     mark: ClassVar[bytes]

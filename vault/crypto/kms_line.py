@@ -17,6 +17,7 @@ from botocore.exceptions import (
 )
 
 from vault.crypto.holder_wrapping import tampered
+from vault.domain.private import Private
 from vault.errors import NotAllowedError, OutOfReachError, VaultError, WrongUseError
 from vault.settings import read_secret
 from vault.settings_keys import KmsSettings
@@ -72,7 +73,7 @@ _ERRORS: Final[Mapping[str, Callable[[], VaultError]]] = {
 }
 
 
-class KmsLine:
+class KmsLine(Private):
     """A client of AWS KMS under the key service's own role.
 
     :param settings: region, and where they are given, endpoint and credential files; else boto3's own chain.

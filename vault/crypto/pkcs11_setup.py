@@ -10,6 +10,7 @@ from vault.crypto.keyservice import LABELS, SIGNERS
 from vault.crypto.pkcs11 import Pkcs11Holder
 from vault.crypto.pkcs11_module import Module, load_module, token_away
 from vault.crypto.pkcs11_token import by_label, mac_label, root_label, root_numbers, signer_label
+from vault.domain.private import Private
 from vault.errors import RefusedError, WrongUseError
 from vault.settings_keys import Pkcs11Settings
 
@@ -111,7 +112,7 @@ def _writing(settings: Pkcs11Settings) -> Iterator[tuple[Module, Any]]:
                 session.close()
 
 
-class _Maker:
+class _Maker(Private):
     """Makes keys in one session."""
 
     def __init__(self, module: Module, session: Any) -> None:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from vault.crypto.holder import Roots
 from vault.crypto.keyfile import read_private_secret
 from vault.crypto.keyservice import LABELS, SIGNERS
 from vault.crypto.pkcs11_module import Module, load_module, token_away
+from vault.domain.private import Private
 from vault.errors import WrongUseError
 from vault.settings_keys import Pkcs11Settings
 
@@ -34,20 +35,20 @@ def signer_label(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenKeys:
+class TokenKeys(Private):
     """Handles of the keys in one session; nothing of the keys themselves but the signers' public halves.
 
     :param publics: Ed25519 public halves by signer, 32 raw bytes.
     """
 
-    session: Any = field(repr=False)
-    roots: Mapping[int, Any] = field(repr=False)
-    macs: Mapping[str, Any] = field(repr=False)
-    signers: Mapping[str, Any] = field(repr=False)
-    publics: Mapping[str, bytes] = field(repr=False)
+    session: Any
+    roots: Mapping[int, Any]
+    macs: Mapping[str, Any]
+    signers: Mapping[str, Any]
+    publics: Mapping[str, bytes]
 
 
-class Token:
+class Token(Private):
     """A token that is signed in to when it is needed, and again after it was away.
 
     A PIN that the token refused is not tried a second time: tokens lock themselves after a few.

@@ -6,6 +6,7 @@ The first five bytes of a wrapped key are plain: its holder's format and the roo
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from vault.domain.private import Private
 from vault.storage.database import Connection
 
 HEADER_BYTES = 5
@@ -28,7 +29,7 @@ _COUNTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class WrappedKey:
+class WrappedKey(Private, shows=("kind", "ref")):
     """One row: a key's kind, reference and version, and its wrapped bytes."""
 
     kind: str
@@ -40,9 +41,6 @@ class WrappedKey:
     def place(self) -> tuple[str, str, int]:
         """Give where it stands in the order of the table."""
         return self.kind, self.ref, self.version
-
-    def __repr__(self) -> str:
-        return f"WrappedKey({self.kind!r}, {self.ref!r})"
 
 
 @dataclass(frozen=True, slots=True)
