@@ -16,7 +16,7 @@ from vault.steps.parts import Parts
 from vault.storage.alarms import raise_alarm
 from vault.storage.database import Connection
 from vault.storage.emergencies import Emergency, running_emergency
-from vault.storage.looks import add_look, add_near, count_looks
+from vault.storage.looks import add_look, add_near, count_looks, forget_looks
 
 REFUSED = "refused"  # the outcome in the access log
 _MARK_BYTES = 16
@@ -61,6 +61,13 @@ def at_cap(parts: Parts, look: Access) -> bool:
         others, again = count_looks(connection, look.actor, _mark(parts, look), parts.now() - WINDOW)
     limit = parts.settings.limits.patients_an_hour
     return judge(others, limit, again=again, emergency=False) is Verdict.REFUSED
+
+
+def forget(parts: Parts) -> int:
+    """Delete counts that no rule needs any more; return how many looks."""
+    now = parts.now()
+    with parts.database.connect() as connection:
+        return forget_looks(connection, now - WINDOW, now - NEAR_WITHIN)
 
 
 def _note_near(connection: Connection, look: Access, now: datetime, limit: int) -> None:

@@ -6,6 +6,7 @@ from itertools import islice
 from vault.accesslog.publish import LogParts
 from vault.accesslog.publish import publish as publish_log
 from vault.domain.case import TERMINAL, Case, Event
+from vault.steps.caps import forget
 from vault.steps.casefile import arrival_owner, case_owner, original_key
 from vault.steps.outbox import drop_letter
 from vault.steps.parts import Parts
@@ -27,6 +28,7 @@ def publish(parts: Parts) -> dict[str, int]:
 
 def keep(parts: Parts) -> dict[str, int]:
     """Tidy the print outbox, purge closed cases whose retention has ended, wrap keys anew after a rotation."""
+    forget(parts)
     return {"letters": _tidy_outbox(parts), "cases": _purge(parts), **rewrap(parts, _KEYS_ENOUGH)}
 
 

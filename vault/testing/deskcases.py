@@ -21,7 +21,7 @@ from vault.steps.parts import Parts, Staff
 from vault.steps.receive import Incoming, take
 from vault.testing import processes
 from vault.testing.fill import fill
-from vault.testing.installation import Installation, installed
+from vault.testing.installation import Installation, installed, to_toml
 from vault.testing.patients import Patient, patients
 from vault.testing.staff import StaffClient
 
@@ -45,9 +45,13 @@ class RunningDesk:
 
 
 @contextmanager
-def running_desk() -> Iterator[RunningDesk]:
-    """Run a desk over an installation of its own while inside."""
+def running_desk(**limits: int) -> Iterator[RunningDesk]:
+    """Run a desk over an installation of its own while inside.
+
+    :param limits: settings of ``limits`` that differ from the defaults.
+    """
     with installed() as installation:
+        installation.config.write_text(installation.config.read_text("utf-8") + to_toml({"limits": limits}), "utf-8")
         cases = _seed(installation)
         with installation.office("desk") as parts, _served(parts):
             yield RunningDesk(parts.settings.desk.url, installation, parts, cases)
