@@ -165,6 +165,7 @@ def test_a_worker_knows_nothing_of_airflows_books(name: str) -> None:
         ("openpgp_passphrase", {"worker-intake", "worker-sealer"}),
         ("desk_session_secret", {"desk"}),
         ("database_admin_password", {"postgres"}),
+        ("database_vault_password", {"postgres", "migrate"}),
         ("objects_root_password", {"objects", "objects-setup"}),
         ("web_key", {"web"}),
     ],
@@ -240,12 +241,25 @@ def test_the_settings_are_whole_and_each_secret_they_name_is_a_secret_of_the_fil
     named = set(re.findall(r"/run/secrets/(\w+)", (ROOT / "infra/compose/dsr.toml").read_text(encoding="utf-8")))
 
     assert set(settings.keys.token_files) == {office.value for office in OfficeName}
+    assert set(settings.database.password_files) == {office.value for office in OfficeName}
     assert named <= set(COMPOSE["secrets"])
 
 
 @pytest.mark.parametrize("name", OFFICES)
 def test_an_office_finds_the_secrets_that_every_office_opens(name: str) -> None:
-    assert {"database_vault_password", "objects_access_key", "objects_secret_key"} <= secrets_of(name)
+    assert {"objects_access_key", "objects_secret_key"} <= secrets_of(name)
+
+
+@pytest.mark.parametrize("office", OfficeName)
+@pytest.mark.parametrize("kind", ["token_{}", "database_{}_password"])
+def test_only_an_offices_own_container_and_the_server_hold_what_it_signs_in_with(office: OfficeName, kind: str) -> None:
+    secret = kind.format(office.value)
+    server = "keys" if kind.startswith("token") else "postgres"
+
+    assert {name for name in SERVICES if secret in secrets_of(name)} - {server} == {
+        name for name, served in OFFICES.items() if served is office
+    }
+    assert secret in secrets_of(server)
 
 
 def test_the_public_names_agree() -> None:

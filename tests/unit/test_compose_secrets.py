@@ -48,7 +48,13 @@ def test_drawn_secrets_are_private_and_pass_the_vaults_own_reading(drawn: Path) 
     for path in drawn.rglob("*"):
         if path.is_file():
             assert path.stat().st_mode & 0o007 == 0, path
-    for name in ("database-vault-password", "objects-access-key", "keys/tokens/intake", "desk-session-secret"):
+    for name in (
+        "database-vault-password",
+        "database-print-password",
+        "objects-access-key",
+        "keys/tokens/intake",
+        "desk-session-secret",
+    ):
         assert len(read_secret(drawn / name)) >= 20
     assert re.fullmatch(r"[A-Za-z0-9]{48}", read_secret(drawn / "database-airflow-password"))
     assert read_secret(drawn / "database-airflow-password") in read_secret(drawn / "airflow-database-url")
@@ -61,6 +67,8 @@ def test_drawn_secrets_are_private_and_pass_the_vaults_own_reading(drawn: Path) 
         ("airflow-jwt-secret", 10001, 10001),
         ("keys/tokens/sealer", 10001, 10001),
         ("database-vault-password", 10001, 999),
+        ("database-sealer-password", 10001, 999),
+        ("database-admin-password", 999, 999),
         ("database.key", 999, 999),
         ("redis-password", 999, 999),
         ("objects-secret-key", 10001, 0),
