@@ -77,39 +77,38 @@ def unaccounted(found: list[type]) -> list[str]:
     return [name(one) for one in found if not (issubclass(one, Private) or is_form(one) or name(one) in HARMLESS)]
 
 
-SHOWABLE: Final = set(
-    [
-        "case",
-        "case_ref",
-        "channel",
-        "code",
-        "confidence",
-        "document",
-        "encryption",
-        "fault",
-        "form",
-        "format",
-        "id",
-        "index",
-        "kind",
-        "name",
-        "number",
-        "office",
-        "ok",
-        "outcome",
-        "pages",
-        "place",
-        "purpose",
-        "reason",
-        "ref",
-        "ruling",
-        "status",
-        "subject",
-        "template",
-        "told",
-        "verb",
-    ]
-)  # a "name" is a key's, a "code" a program's, a "subject" a reference: whoever adds a word looks at every use
+# a "name" is a key's, a "code" a program's, a "subject" a reference: whoever adds a word looks at every use of it
+SHOWABLE: Final = {
+    "case",
+    "case_ref",
+    "channel",
+    "code",
+    "confidence",
+    "document",
+    "encryption",
+    "fault",
+    "form",
+    "format",
+    "id",
+    "index",
+    "kind",
+    "name",
+    "number",
+    "office",
+    "ok",
+    "outcome",
+    "pages",
+    "place",
+    "purpose",
+    "reason",
+    "ref",
+    "ruling",
+    "status",
+    "subject",
+    "template",
+    "told",
+    "verb",
+}
 CLASSES: Final = sorted(set(classes()), key=name)
 PRIVATE: Final = [one for one in CLASSES if issubclass(one, Private) and one is not Private]
 MADE: Final = [one for one in PRIVATE if not inspect.isabstract(one)]
