@@ -1,10 +1,12 @@
 """A register to measure on: a durable PostgreSQL, the real key daemon, and offices that work over both."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
+
+import psycopg
 
 from vault.accesslog.log import AccessLog
 from vault.crypto.keyring import KeyRing
@@ -15,7 +17,7 @@ from vault.domain.records import Author, Record, RecordKind
 from vault.domain.roles import OfficeName
 from vault.register.own import OwnRegister
 from vault.settings import DatabaseSettings
-from vault.storage.database import Database
+from vault.storage.database import Database, conninfo
 from vault.storage.keys import SealedKeyTable, WrappedKeyTable
 from vault.storage.migrate import migrate
 from vault.testing.keyservice import RunningKeyService, start_key_service
@@ -67,6 +69,27 @@ def house() -> Iterator[House]:
         yield made
         for database in made.opened:
             database.close()
+
+
+def case_of(index: int) -> str:
+    """Give the reference of a patient's case."""
+    return f"DSR-2026-{index:06d}"
+
+
+def prove(made: House, subjects: Sequence[str]) -> None:
+    """Open a case for each subject, in which her identity has been proved."""
+    rows = [(case_of(index), subject) for index, subject in enumerate(subjects)]
+    with psycopg.connect(conninfo(made.settings)) as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into cases (ref, channel, received_at, stage, version, language, subject) "
+            "values (%s, 'mail', now(), 'identified', 2, 'fi', %s)",
+            rows,
+        )
+        cursor.executemany(
+            "insert into case_events (case_ref, version, at, event, stage, actor, detail) "
+            "values (%s, 2, now(), 'identity_proved', 'identified', 'bench', '{}')",
+            [(ref,) for ref, _ in rows],
+        )
 
 
 def code_of(index: int) -> str:

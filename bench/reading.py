@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from bench.house import House, Office, house, people
+from bench.house import House, Office, case_of, house, people, prove
 from bench.rows import Row
 from vault.accesslog.entries import Access
 from vault.accesslog.log import AccessLog
@@ -19,7 +19,6 @@ from vault.register.port import Look
 PATIENTS, ENTRIES = 2_000, 15
 BATCH, SINGLES = 100, 300
 _ROUNDS = 3
-_CASE = "DSR-2026-7K3QXM"
 _KINDS = (RecordKind.SESSION_ENTRY,)
 _UNIT = "patients/s"
 
@@ -39,6 +38,7 @@ def reading_rows(say: Callable[[str], None]) -> Iterator[Row]:
     with house() as made:
         say(f"filling a register with {PATIENTS} patients")
         subjects = _fill(made)
+        prove(made, subjects)
         office = made.office(OfficeName.COLLECTOR)
         bare = OwnRegister(office.database, office.keys, office.service, _AnyReceipt())
         say("reading them in batches, one by one, and without the log")
@@ -84,7 +84,7 @@ def _slices(subjects: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 
 def _read(register: OwnRegister, receipts: Sequence[LogReceipt], subjects: Sequence[str]) -> None:
-    looks = [Look(receipt, subject, _CASE) for receipt, subject in zip(receipts, subjects, strict=True)]
+    looks = [Look(receipt, subject, receipt.case) for receipt, subject in zip(receipts, subjects, strict=True)]
     found = register.read_many(looks, _KINDS)
     assert all(len(records) == ENTRIES for records in found)
 
@@ -97,7 +97,7 @@ def _look(subject: str) -> Access:
         role="office",
         purpose=Purpose.COLLECT,
         legal_ground="GDPR Article 15",
-        case=_CASE,
+        case=case_of(int(subject.removeprefix("P-"))),
         subject=subject,
         kinds=tuple(kind.value for kind in _KINDS),
     )

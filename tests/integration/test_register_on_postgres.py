@@ -47,7 +47,7 @@ class Office:
             actor="collector",
             actor_name="collector",
             role="office",
-            purpose=Purpose.COLLECT,
+            purpose=Purpose.REGISTER_KEEPING,
             legal_ground="GDPR Article 15",
             case=CASE,
             subject=subject,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 
+from vault.accesslog.bounds import check_bounds
 from vault.accesslog.entries import (
     Access,
     SealedAccess,
@@ -79,6 +80,7 @@ class AccessLog(Private):
 
         :param lifetime: how long the receipts last; at most an hour.
         :raises RefusedError: an access is incomplete or unfit; nothing was logged.
+        :raises NotAllowedError: it reaches beyond its purpose (:mod:`vault.accesslog.bounds`); nothing was logged.
         :raises OutOfReachError: the log can't write; nobody reads.
         :raises TamperedError: the stored edge does not fit; nobody reads.
         """
@@ -87,6 +89,7 @@ class AccessLog(Private):
             return []
         sealed = self._seal(accesses)
         with self._database.connect() as connection:
+            check_bounds(connection, accesses)
             self._honey.watch(connection, accesses)
             first = table.append(connection, _columns(sealed), _growth([leaf_hash(one.leaf) for one in sealed]))
         now = self._now()
