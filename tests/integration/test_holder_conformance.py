@@ -248,7 +248,4 @@ def test_a_signature_verifies_with_the_public_half(holder: Holder, name: str, si
 
 
 def test_no_holder_shows_a_key(holder: Holder) -> None:
-    shown = f"{holder!r} {holder}"
-
-    assert "object at" in shown
-    assert "key" not in shown.replace("vault.crypto", "").lower()
+    assert f"{holder!r} {holder}" == f"{type(holder).__name__}() {type(holder).__name__}()"

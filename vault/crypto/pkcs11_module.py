@@ -52,6 +52,7 @@ class Module:
         :raises WrongUseError: it refuses the PIN.
         """
         try:
+            self._library.initialize()  # nothing where it has begun
             token = self._library.get_token(token_label=label)
         except self.failure:
             raise token_away() from None
