@@ -127,6 +127,17 @@ class Meter:
         return used
 
 
+def most_memory(pid: int | str = "self") -> float:
+    """Return the largest resident size that a process has had, in MiB; 0 when it is gone.
+
+    Not ``ru_maxrss``, which begins with what the parent held when it forked.
+    """
+    with suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return 0.0
+
+
 def own_seconds() -> float:
     """Return the CPU-seconds of this process and of its children that have ended."""
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

@@ -2,7 +2,6 @@
 
 import json
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.meter import most_memory
 from bench.rows import Row
 from vault.crypto.envelope import PIECE, Context, new_key, seal, seal_stream
 from vault.errors import OutOfReachError
@@ -151,8 +151,7 @@ def _seal_stream(source: Path) -> None:
         begun = time.perf_counter()
         size = seal_stream(key, _PLACE, opened, sink)
         speed = size / MIB / (time.perf_counter() - begun)
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"speed": speed, "rss": rss}))
+    print(json.dumps({"speed": speed, "rss": most_memory()}))
 
 
 def _seal_fields() -> None:

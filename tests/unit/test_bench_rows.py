@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 import vault
 from bench import figures
-from bench.meter import Cost, Laps, Meter, own_seconds
+from bench.meter import Cost, Laps, Meter, most_memory, own_seconds
 from bench.peers import overheard
 from bench.road import ROAD, Road
 from bench.rows import Row, checked, from_json, number, table, to_json, write
@@ -190,3 +192,22 @@ def test_the_bench_is_found_in_a_checkout_only(monkeypatch: pytest.MonkeyPatch, 
         command.checkout()
     assert refused.value.code == "no_checkout"
     assert not re.search(str(tmp_path), str(refused.value))
+
+
+def test_memory_is_what_a_process_itself_has_had() -> None:
+    before = most_memory()
+    held = bytearray(64 * 1024 * 1024)
+    held[::4096] = b"x" * len(held[::4096])  # touch every page
+
+    assert most_memory() > before + 30
+    assert most_memory(2**22 + 1) == 0  # no process has this number
+
+
+def test_memory_does_not_count_what_the_parent_held() -> None:
+    held = bytearray(256 * 1024 * 1024)
+    held[::4096] = b"x" * len(held[::4096])
+    script = "from bench.meter import most_memory; print(most_memory())"
+
+    told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+
+    assert 5 < float(told) < 200
