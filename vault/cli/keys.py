@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from vault.cli.keys_held import held_settings
 from vault.cli.keys_places import DIRECTORY, FILE, pair, present, settings_for
 from vault.cli.keys_recovery import recover, split
 from vault.cli.keys_roots import list_keys, rewrap, root, shred
@@ -12,6 +13,9 @@ from vault.cli.output import Answer, answering
 from vault.crypto.policy import RATES, parse_rate
 from vault.domain.roles import OfficeName
 from vault.settings import read_secret
+
+_CUSTODIES = ("local", "aws-kms", "pkcs11")
+_CUSTODY_HELP = "What holds the root keys: a key file in DIRECTORY, or what the settings name under [keys]."
 
 
 @click.group()
@@ -22,12 +26,16 @@ def keys() -> None:
 @keys.command()
 @click.argument("directory", type=FILE)
 @click.option("--origin", default="dsr-vault.example/access-log", show_default=True, help="The access log's name.")
+@click.option("--custody", type=click.Choice(_CUSTODIES), default="local", show_default=True, help=_CUSTODY_HELP)
 @answering
-def init(directory: Path, origin: str) -> Answer:
+def init(directory: Path, origin: str, custody: str) -> Answer:
     """Make keys, passphrase, tokens and public halves in DIRECTORY; what stands there stays."""
-    from vault.crypto import keydir
+    from vault.crypto import holder_setup, keydir
 
-    made = keydir.init(directory, origin)
+    if custody == "local":
+        made = keydir.init(directory, origin)
+    else:
+        made = holder_setup.init_held(directory, origin, held_settings(custody))
     lines = [f"made {name}" for name in made] or ["everything stands already; nothing was changed"]
     return Answer({"ok": True, "made": made}, lines)
 
@@ -50,11 +58,12 @@ def serve(
     from vault.crypto.holders import open_holder
     from vault.crypto.keydir import ledger_beside
 
-    settings = settings_for(directory, given, dict(map(pair, tokens)))
+    told = dict(map(pair, tokens))
+    settings = settings_for(directory, given, told)
     audit_file = present(settings.audit_file, "audit-file")
     plan = daemon.Plan(
         socket=settings.socket,
-        open_holder=lambda: open_holder(settings),
+        open_holder=lambda: open_holder(settings_for(directory, given, told)),  # the settings as they are then
         custody=settings.custody,
         audit_file=audit_file,
         ledger_file=settings.ledger_file or ledger_beside(audit_file),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from vault.cli import keys_held
 from vault.cli.keys_places import DIRECTORY, FILE, present, settings_for
 from vault.cli.output import Answer, answering
 from vault.crypto.custody import Keys
@@ -19,14 +20,13 @@ from vault.steps.rewrap import rewrap as rewrap_keys
 from vault.steps.shred import shred as shred_subject
 from vault.storage.custody import RootCount, counts
 
-_LOCAL = 1  # the format byte of keys that are wrapped under a key file's root
-_HOLDERS = {1: "local", 2: "aws-kms", 3: "pkcs11"}
+_HOLDERS = {1: "local", 2: "aws-kms", 3: "pkcs11"}  # by the format byte of the keys that they wrap
 _HUP = "send SIGHUP to every key service that has this key file"
 
 
 @click.group()
 def root() -> None:
-    """Roots of a key file: add, make primary, remove; `dsr keys rewrap` stands between the last two."""
+    """Root keys: add, make primary, remove; `dsr keys rewrap` stands between the last two."""
 
 
 def _places(command: Callable[..., None]) -> Callable[..., None]:
@@ -44,8 +44,11 @@ def _places(command: Callable[..., None]) -> Callable[..., None]:
 @_places
 @answering
 def add(directory: Path | None, **given: Path | None) -> Answer:
-    """Add a root to the key file; it wraps nothing yet. Then SIGHUP to every key service."""
-    keys = _change(settings_for(directory, given, {}), add_root)
+    """Add a root to the key file or token, or prove KMS's; it wraps nothing yet. Then SIGHUP to every key service."""
+    settings = settings_for(directory, given, {})
+    if settings.custody != "local":
+        return keys_held.add(settings)
+    keys = _change(settings, add_root)
     return _told(keys, f"root {max(keys.roots)} stands in the key file; {_HUP}, then `dsr keys root promote`")
 
 
@@ -57,6 +60,8 @@ def promote(number: int | None, directory: Path | None, **given: Path | None) ->
     """Make root NUMBER (the newest, if none is given) primary, once the running key service holds it."""
     settings = settings_for(directory, given, {})
     status = _status(settings)
+    if settings.custody != "local":
+        return keys_held.promote(settings, number, status)
 
     def change(keys: Keys) -> Keys:
         chosen = number or max(keys.roots)
@@ -77,9 +82,11 @@ def remove(number: int, directory: Path | None, **given: Path | None) -> Answer:
     """Destroy root NUMBER; refused while a wrapped key stands under it."""
     settings = settings_for(directory, given, {})
     status = _status(settings)
+    if settings.custody != "local":
+        return keys_held.remove(settings, number, status, _left(settings.custody, number))
     if status is not None and status.custody == "local" and status.roots.primary == number:
         raise RefusedError("root_is_primary", f"the key service still wraps under root {number}; {_HUP} first")
-    if left := sum(count.keys for count in _counts() if (count.holder, count.root) == (_LOCAL, number)):
+    if left := _left("local", number):
         raise RefusedError("root_in_use", f"{left} wrapped keys stand under root {number}; run `dsr keys rewrap` first")
     keys = _change(settings, lambda keys: remove_root(keys, number))
     return _told(keys, f"root {number} is not in the key file; {_HUP}. Backups of before need a key file of before")
@@ -119,6 +126,11 @@ def shred(subject: str) -> Answer:
         done = shred_subject(parts, subject)
     line = f"the record key is destroyed: {done['keys']} wrapped keys and {done['records']} records removed"
     return Answer({"ok": True, **done}, [line])
+
+
+def _left(custody: str, number: int) -> int:
+    """Count the wrapped keys that still stand under a root."""
+    return sum(count.keys for count in _counts() if (_HOLDERS.get(count.holder), count.root) == (custody, number))
 
 
 def _counts() -> list[RootCount]:
