@@ -13,7 +13,8 @@ from vault.domain.roles import OfficeName
 from vault.errors import WrongUseError
 from vault.settings import office_role
 from vault.storage.database import Connection
-from vault.storage.grants import OWNERS_ONLY, ROOMS
+from vault.storage.grants import OWNERS_ONLY, ROOMS, UNGUARDED
+from vault.storage.moves import apply_moves
 from vault.storage.rights import Right
 
 _PUBLIC = "public"
@@ -57,8 +58,8 @@ class _Building:
     granted: set[tuple[str, str, str]] = field(default_factory=set)
     policies: set[tuple[str, str, str, str, str]] = field(default_factory=set)
 
-    def room(self, *, guarded: bool = True) -> Room:
-        return Room(frozenset(self.granted), frozenset(self.policies), guarded)
+    def room(self, *, guarded: bool) -> Room:
+        return Room(frozenset(self.granted), frozenset(self.policies) if guarded else frozenset(), guarded)
 
 
 def apply(connection: Connection, offices: Iterable[OfficeName] = tuple(OfficeName)) -> None:
@@ -79,6 +80,7 @@ def apply(connection: Connection, offices: Iterable[OfficeName] = tuple(OfficeNa
     for table, room in wanted(database, there, standing).items():
         if room != standing[table]:
             _refit(connection, table, room)
+    apply_moves(connection)
 
 
 def wanted(database: str, roles: Iterable[str], tables: Iterable[str]) -> dict[str, Room]:
@@ -93,7 +95,7 @@ def wanted(database: str, roles: Iterable[str], tables: Iterable[str]) -> dict[s
             if role in there and table in building:
                 for right in rights:
                     _plan(building[table], role, right)
-    return {table: built.room() for table, built in building.items()}
+    return {table: built.room(guarded=table not in UNGUARDED) for table, built in building.items()}
 
 
 def found(connection: Connection) -> dict[str, Room]:
@@ -147,7 +149,8 @@ def _open_doors(connection: Connection, database: str, roles: set[str]) -> None:
 def _refit(connection: Connection, table: str, room: Room) -> None:
     """Take away every right and policy of a table, and give those of the room."""
     place, before = sql.Identifier(table), found(connection)[table]
-    connection.execute(sql.SQL("alter table {} enable row level security").format(place))
+    guard = sql.SQL("enable" if room.guarded else "disable")
+    connection.execute(sql.SQL("alter table {} {} row level security").format(place, guard))
     for grantee in sorted({grantee for grantee, _, _ in before.granted}):
         who = sql.SQL("public") if grantee == _PUBLIC else sql.Identifier(grantee)
         connection.execute(sql.SQL("revoke all on table {} from {}").format(place, who))

@@ -8,7 +8,7 @@ import psycopg
 
 from vault.cli.probes.finding import Trial, UnfitError
 from vault.domain.roles import OfficeName
-from vault.storage.grants import ROOMS
+from vault.storage.grants import ROOMS, UNGUARDED
 
 Connect: TypeAlias = "Callable[[], psycopg.Connection[tuple[object, ...]]]"
 _POWERS = """
@@ -61,10 +61,7 @@ def room_trials(office: str, connect: Connect) -> Iterator[Trial]:
         partial(_told, connect, _MAKES, "it makes {}; run dsr migrate", "makes nothing"),
     )
     yield f"shows {office} its own room alone", partial(_own_room, OfficeName(office), connect)
-    yield (
-        f"guards rows from {office}",
-        partial(_told, connect, _UNGUARDED, "not in {}; run dsr migrate", "on in every table"),
-    )
+    yield f"guards rows from {office}", partial(_guarded, connect)
 
 
 def _list(connect: Connect, query: str) -> list[str]:
@@ -79,6 +76,13 @@ def _told(connect: Connect, query: str, unfit: str, fit: str) -> str:
     if found:
         raise UnfitError(unfit.format(", ".join(found)))
     return fit
+
+
+def _guarded(connect: Connect) -> str:
+    open_ = [table for table in _list(connect, _UNGUARDED) if table not in UNGUARDED]
+    if open_:
+        raise UnfitError(f"not in {', '.join(open_)}; run dsr migrate")
+    return "row security is on"
 
 
 def _own_room(office: OfficeName, connect: Connect) -> str:
