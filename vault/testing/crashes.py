@@ -51,11 +51,16 @@ _PLACES: tuple[tuple[Any, str], ...] = (
     (Objects, "delete"),
     (LocalKeyService, "unseal"),
     (LocalKeyService, "unwrap"),
+    (LocalKeyService, "many"),
     (LocalKeyService, "sign"),
+    (LocalKeyService, "rotate"),
+    (LocalKeyService, "destroy"),
     (ImapMailbox, "remove"),
     (MaildirMailbox, "remove"),
     (notices, "send"),
     (os, "unlink"),
+    (os, "rename"),
+    (os, "fsync"),
 )
 
 

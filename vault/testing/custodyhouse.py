@@ -15,11 +15,16 @@ from click.testing import CliRunner, Result
 
 from vault.accesslog.entries import Access
 from vault.cli import main
+from vault.crypto.custody import Keys
+from vault.crypto.keydir import KeyDirectory
+from vault.crypto.roots import add_root, change_key_file, promote_root, remove_root
 from vault.domain.records import Record, RecordKind
 from vault.domain.roles import Purpose
 from vault.register.port import Register
 from vault.settings import DatabaseSettings, read_secret
 from vault.steps.parts import Parts
+from vault.steps.rewrap import rewrap
+from vault.steps.shred import shred
 from vault.storage.migrate import migrate
 from vault.testing.installation import CONTROLLER, Installation, to_toml
 from vault.testing.keyservice import RunningKeyService, start_key_service
@@ -112,6 +117,46 @@ def read(parts: Parts, subject: str, kinds: Iterable[RecordKind] = tuple(RecordK
         kinds=tuple(kind.value for kind in wanted),
     )
     return register_of(parts).read(parts.log.record([look])[0], subject, wanted, case=CASE)
+
+
+def read_in(home: Path, subject: str) -> None:
+    """Read everything of a subject; a child may be killed at it."""
+    with Installation(home).office("collector") as parts:
+        read(parts, subject)
+
+
+def shred_in(home: Path, subject: str) -> None:
+    """Shred a subject; a child may be killed at it."""
+    with Installation(home).office("keeper") as parts:
+        shred(parts, subject)
+
+
+def rewrap_in(home: Path) -> None:
+    """Wrap every key anew; a child may be killed at it."""
+    with Installation(home).office("keeper") as parts:
+        rewrap(parts)
+
+
+def add_in(directory: Path) -> None:
+    """Add a root to a key file; a child may be killed at it."""
+    files = KeyDirectory(directory)
+    change_key_file(files.key_file, files.passphrase_file, add_root)
+
+
+def promote_in(directory: Path) -> None:
+    """Make the newest root of a key file primary; a child may be killed at it."""
+    files = KeyDirectory(directory)
+    change_key_file(files.key_file, files.passphrase_file, lambda keys: promote_root(keys, max(keys.roots)))
+
+
+def remove_in(directory: Path) -> None:
+    """Remove the oldest root of a key file, if it is not the only one; a child may be killed at it."""
+    files = KeyDirectory(directory)
+    change_key_file(files.key_file, files.passphrase_file, _without_oldest)
+
+
+def _without_oldest(keys: Keys) -> Keys:
+    return remove_root(keys, min(keys.roots)) if len(keys.roots) > 1 else keys
 
 
 def register_of(parts: Parts) -> Register:
