@@ -16,6 +16,7 @@ from vault.steps.alarms import AlarmRow, alarms
 from vault.steps.casefile import CaseFile
 from vault.steps.check import open_particulars
 from vault.steps.parts import Parts, Staff
+from vault.storage.alarms import raise_alarm
 from vault.storage.cases import get_case
 from vault.storage.database import Connection, Database
 from vault.testing.deskcases import RunningDesk, running_desk
@@ -243,3 +244,57 @@ def back_in_time(desk: RunningDesk, table: str, sub: str) -> None:
     with owner.connect() as connection:
         connection.execute(statement, (f"staff:{sub}",))
     owner.close()
+
+
+def ring(desk: RunningDesk, code: str, sub: str) -> str:
+    with desk.parts.database.connect() as connection:
+        return raise_alarm(connection, code, at=desk.parts.now(), actor=f"staff:{sub}", case=desk.cases["asked"])
+
+
+def close(staff: StaffClient, ref: str, why: str) -> None:
+    form = staff.page(f"/alarms/{ref}").all("form", action=f"/alarms/{ref}/close")
+    if not form:
+        raise DeskError(404, "no_such_form")
+    staff.send(form[0], {"why": why})
+
+
+def test_the_officer_closes_an_alarm_with_a_word_that_stays(desk: RunningDesk) -> None:
+    ref, dpo = ring(desk, "cap_reached", "401"), desk.staff("dpo", sub="402")
+    assert [row.attributes["data-alarm"] for row in dpo.page("/").all("tr", data_alarm_ref=ref)] == ["cap_reached"]
+
+    close(dpo, ref, "measures_taken")
+
+    assert dpo.page("/").all("tr", data_alarm_ref=ref) == []
+    with desk.parts.database.connect() as connection:
+        row = connection.execute("select actor, event, why from alarm_events where alarm_ref = %s", (ref,)).fetchone()
+    assert row == ("staff:402", "closed", "measures_taken")
+
+
+@pytest.mark.parametrize(
+    ("sub", "why", "fault"),
+    [("403", "explained", "403 own_alarm"), ("404", "because", "422 why_missing"), ("404", "", "422 why_missing")],
+    ids=["own", "unknown-word", "no-word"],
+)
+def test_an_alarm_is_not_closed(desk: RunningDesk, sub: str, why: str, fault: str) -> None:
+    ref, dpo = ring(desk, "cap_near", "403"), desk.staff("dpo", sub=sub)
+
+    answer = dpo.http.post(f"/alarms/{ref}/close", data={"why": why, "token": dpo.token()})
+
+    assert f"{answer.status_code} {fault.split()[1]}" == fault
+    assert fault.split()[1] in answer.text
+    assert dpo.page(f"/alarms/{ref}").text
+
+
+def test_the_auditor_sees_alarms_and_closes_none_and_others_see_none(desk: RunningDesk) -> None:
+    ref = ring(desk, "a_rule_of_tomorrow", "405")
+    auditor = desk.staff("auditor", sub="406")
+
+    assert "Something rang" in auditor.page(f"/alarms/{ref}").text  # a code that no text knows
+    assert auditor.page(f"/alarms/{ref}").all("form", id="close") == []
+    for role in ("clinician", "registrar", "operator"):
+        assert desk.staff(role, sub="407").page("/").all("tr", data_alarm_ref=None) == []
+
+
+def test_an_alarm_that_is_not_there_is_a_page_that_says_so(desk: RunningDesk) -> None:
+    with pytest.raises(DeskError, match="404 no_such_alarm"):
+        desk.staff("dpo").page("/alarms/ALM-0000000000")
