@@ -7,6 +7,7 @@ it: ``*_file`` settings name files that only their reader's account may open.
 import os
 import stat
 import tomllib
+import warnings
 from pathlib import Path
 from typing import Literal, Self
 
@@ -197,6 +198,35 @@ class LogSettings(Part):
     public_key_file: FilePath
 
 
+class RegisterSettings(Part):
+    """The patient register: our own encrypted one, or a FHIR R4 server's."""
+
+    kind: Literal["own", "fhir"] = "own"
+    url: str = ""
+    token_url: str = ""
+    client_id: str = ""
+    client_secret_file: FilePath | None = None
+    scope: str = "system/*.read"
+    ca_file: FilePath | None = None
+    timeout_seconds: float = Field(default=30.0, gt=0)
+    pages: int = Field(default=500, gt=0)
+    answer_bytes: int = Field(default=200_000_000, gt=0)
+
+    @model_validator(mode="after")
+    def _one_register(self) -> Self:
+        remote = (self.url, self.token_url, self.client_id, self.client_secret_file)
+        if self.kind == "fhir" and not all(remote):
+            advice = "register.kind is fhir: set url, token_url, client_id and client_secret_file in [register]"
+            raise WrongUseError("register_incomplete", advice)
+        if self.kind == "own" and any(remote):
+            raise WrongUseError(
+                "register_mixed", "register.kind is own: take the server out of [register]"
+            )
+        if any(url and not url.startswith("https://") for url in (self.url, self.token_url)):
+            raise WrongUseError("register_plain", "a FHIR server is reached by https; correct [register]")
+        return self
+
+
 class Limits(Part):
     """Bounds that a careful operator may tighten."""
 
@@ -211,6 +241,10 @@ class Limits(Part):
     retention_days: int = Field(default=1095, gt=0)
     patients_an_hour: int = Field(default=100, gt=0)  # distinct ones that a person may open (DOMAIN.md section 6)
     emergency_minutes: int = Field(default=30, gt=0, le=240)
+
+
+# pydantic warns of ABCMeta.register, which nobody calls on settings
+warnings.filterwarnings("ignore", message='Field name "register" in "Settings" shadows', category=UserWarning)
 
 
 class Settings(Part):
@@ -228,6 +262,7 @@ class Settings(Part):
     desk: DeskSettings
     log: LogSettings
     limits: Limits = Limits()
+    register: RegisterSettings = RegisterSettings()
     register_notes: bool = True
     stand_ins: list[str] = Field(default=[])
 

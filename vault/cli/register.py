@@ -3,6 +3,7 @@
 import click
 
 from vault.cli.honey import honey
+from vault.cli.imports import import_
 
 
 @click.group()
@@ -11,3 +12,4 @@ def register() -> None:
 
 
 register.add_command(honey)
+register.add_command(import_)

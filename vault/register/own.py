@@ -176,3 +176,20 @@ def _unseal(keys: Mapping[tuple[str, str], bytes], row: SealedRecord) -> Record:
     if record.kind.value != row.kind:
         raise TamperedError("record_kind", "a record's kind was changed beside its envelope", ref=row.ref)
     return record
+
+
+def code_index(service: Index, code: str) -> bytes:
+    """Return the blind index of a personal identity code, made inside the key service.
+
+    :raises RefusedError: it is no personal identity code.
+    """
+    return service.mac("subject", _canonical(code).encode("ascii"))
+
+
+def seal_record(keys: Mapping[tuple[str, str], bytes], record: Record) -> SealedRecord:
+    """Seal a record under its subject's keys, as :meth:`OwnRegister.write` does.
+
+    :param keys: data keys by their kind, ``identity`` or ``record``, and subject.
+    :raises RefusedError: the record is malformed.
+    """
+    return _seal(keys, record)

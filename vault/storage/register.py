@@ -90,3 +90,8 @@ def _insert(connection: Connection, rows: Sequence[SealedRecord]) -> None:
         batch = rows[start : start + _BATCH]
         columns = ([getattr(row, name) for row in batch] for name in SealedRecord.__slots__)
         connection.execute(_ADD_RECORDS, list(columns))
+
+
+def add_records(connection: Connection, rows: Sequence[SealedRecord]) -> None:
+    """Store records inside the caller's transaction; what is there already keeps its first record."""
+    _insert(connection, rows)
