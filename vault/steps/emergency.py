@@ -131,10 +131,19 @@ def review_emergency(parts: Parts, staff: Staff, ref: str, verdict: str, words: 
         file.put(connection, f"emergency-review:{ref}", {"words": words.strip(), "by": staff.actor})
         _settle_alarm(connection, emergency, staff, now)
         if verdict == ReviewVerdict.NOT_JUSTIFIED:
-            code = AlarmCode.EMERGENCY_NOT_JUSTIFIED
-            detail = {"emergency": ref}
-            raise_alarm(connection, code, at=now, actor=emergency.actor, case=emergency.case, detail=detail)
+            _ring_again(connection, emergency, now)
     return find_emergency(parts, ref)
+
+
+def _ring_again(connection: Connection, emergency: Emergency, now: datetime) -> None:
+    raise_alarm(
+        connection,
+        AlarmCode.EMERGENCY_NOT_JUSTIFIED,
+        at=now,
+        actor=emergency.actor,
+        case=emergency.case,
+        detail={"emergency": emergency.ref},
+    )
 
 
 def _for_review(parts: Parts, staff: Staff, ref: str) -> tuple[Emergency, CaseFile]:
