@@ -40,7 +40,7 @@ class Read(Private):
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True)
 class Gpg:
     """gpg for one message: ``place`` is a private directory of this call, ``home`` the key ring that counts."""
 

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from vault.domain.hetu import spell
+from vault.domain.private import Private
 from vault.domain.request import RequestKind
 from vault.testing import dovecot
 from vault.testing.controller import ADDRESS, export_public
@@ -27,8 +28,8 @@ _UNKNOWN = "somebody"
 Deliver = Callable[[bytes], None]
 
 
-@dataclass(slots=True, repr=False)
-class Cast:
+@dataclass(slots=True)
+class Cast(Private):
     """Who takes part.
 
     :param homes: each mail requester's gpg home, by role.

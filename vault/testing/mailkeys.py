@@ -10,11 +10,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from vault.domain.private import Private
+
 _LIFETIME = dt.timedelta(days=365)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class PgpHome:
+@dataclass(frozen=True, slots=True)
+class PgpHome(Private):
     """A requester's gpg home; its key has no passphrase.
 
     :param path: short, because gpg's agent makes sockets in it.
@@ -61,8 +63,8 @@ def make_pgp_home(path: Path, name: str, email: str, algorithm: str = "future-de
     return PgpHome(path, fingerprint)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SmimeIdentity:
+@dataclass(frozen=True, slots=True)
+class SmimeIdentity(Private):
     """A key without passphrase and its self-signed certificate, both PEM files."""
 
     key: Path

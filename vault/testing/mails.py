@@ -11,12 +11,13 @@ from email.utils import format_datetime, formataddr
 from pathlib import Path
 
 from vault.delivery.compose import pgp_mime
+from vault.domain.private import Private
 from vault.testing.mailkeys import PgpHome, SmimeIdentity
 from vault.testing.mailtexts import SUBJECTS
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class File:
+@dataclass(frozen=True, slots=True)
+class File(Private):
     """A file to attach."""
 
     name: str
@@ -24,8 +25,8 @@ class File:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Letter:
+@dataclass(frozen=True, slots=True)
+class Letter(Private):
     """What a requester writes, before it is encrypted.
 
     :param to: the controller's address.

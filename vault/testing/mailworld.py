@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from vault.domain.private import Private
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.opened import OpenedMail
 from vault.intake.openpgp import OpenPgp
@@ -19,8 +20,8 @@ TEXT = request_text("fi", "Äinö Virtanen", "131052-308T")
 LETTER = Letter("Äinö Virtanen", "aino@example.fi", "requests@clinic.example", TEXT)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class MailWorld:
+@dataclass(frozen=True, slots=True)
+class MailWorld(Private):
     """The clinic's keys and the homes of Aino, who asks, and Mallory, who would like to be her.
 
     :param key: the clinic's public key, armoured.

@@ -12,6 +12,7 @@ from itertools import count as numbers
 from typing import Final
 
 from vault.domain.hetu import spell
+from vault.domain.private import Private
 from vault.domain.records import Json, Record, RecordKind
 from vault.testing.synthetic.chart import Chart, at_hour, draw_reference
 from vault.testing.synthetic.dice import Dice
@@ -33,7 +34,7 @@ _TWINS: Final = {20: spell(_TWINS_BORN, 903, "-"), 21: spell(_TWINS_BORN, 903, "
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class Patient(Private, shows=("subject",)):
     """One invented patient; the representation shows her reference only.
 
     :param index: her place in the register, from 0.
@@ -58,9 +59,6 @@ class Patient:
     def name(self) -> str:
         """Given names and family name."""
         return f"{self.identity.body['given_names']} {self.identity.body['family_name']}"
-
-    def __repr__(self) -> str:
-        return f"Patient({self.subject!r})"
 
 
 def patients(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from vault.domain.private import Private
 from vault.testing.cast import Cast, Deliver, code_reply
 from vault.testing.demo.postoffice import PostOffice
 from vault.testing.staff import StaffClient
@@ -15,8 +16,8 @@ _QUESTION = (
 _SMALL_TALK = "The message asks for opening hours, not for personal data."
 
 
-@dataclass(slots=True, repr=False)
-class Registrar:
+@dataclass(slots=True)
+class Registrar(Private):
     """Opens what nobody could identify, decides on evidence, asks, or closes."""
 
     client: StaffClient
@@ -53,8 +54,8 @@ class Registrar:
         return []
 
 
-@dataclass(slots=True, repr=False)
-class Clinician:
+@dataclass(slots=True)
+class Clinician(Private):
     """Reviews each draft and decides; refuses one document of the first that holds another person's letter."""
 
     client: StaffClient
@@ -77,8 +78,8 @@ class Clinician:
         return f"the clinician released {len(documents)} documents of {ref}"
 
 
-@dataclass(slots=True, repr=False)
-class Requesters:
+@dataclass(slots=True)
+class Requesters(Private):
     """Read their post and mail their one-time codes back."""
 
     cast: Cast

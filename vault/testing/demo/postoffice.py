@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pypdfium2
 
+from vault.domain.private import Private
 from vault.steps.outbox import mark_posted, open_letters
 from vault.testing.installation import Installation
 
@@ -13,8 +14,8 @@ _CODE = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}\b")
 _PASSPHRASE = re.compile(r"\b[0-9a-hjkmnp-tv-z]{5}(?:-[0-9a-hjkmnp-tv-z]{5}){4}\b")
 
 
-@dataclass(slots=True, repr=False)
-class PostOffice:
+@dataclass(slots=True)
+class PostOffice(Private):
     """What letters brought to people, kept in memory as they would keep the paper.
 
     :param codes: one-time code by case; ``passphrases`` likewise.

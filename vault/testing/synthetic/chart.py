@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from vault.domain.calendar import HELSINKI
+from vault.domain.private import Private
 from vault.domain.records import Author, Json, Record, RecordKind
 from vault.testing.synthetic.dice import Dice
 from vault.testing.synthetic.people import Person
@@ -30,7 +31,7 @@ def working_day(day: date) -> date:
 
 
 @dataclass(slots=True)
-class Chart:
+class Chart(Private, shows=("subject",)):
     """What is known of a patient's care, and her records so far.
 
     :param start: when care began, a working day.
@@ -81,6 +82,3 @@ class Chart:
     def diagnosis(self) -> list[Json]:
         """The diagnosis with its plain text."""
         return [{"code": self.theme["code"], "text": self.theme["diagnosis"]}]
-
-    def __repr__(self) -> str:
-        return f"Chart({self.subject!r}, {len(self.records)} records)"

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from vault.domain.hetu import SIGNS, spell
+from vault.domain.private import Private
 from vault.domain.records import Author
 from vault.testing.synthetic.dice import Dice
 
@@ -75,7 +76,7 @@ OFFICE: Final = Author("Kirsi Saarenheimo", "T-20018", "toimistosihteeri")
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Person(Private):
     """Who an invented patient is; the representation shows nothing."""
 
     given_names: str
@@ -88,9 +89,6 @@ class Person:
     city: str
     email: str
     phone: str
-
-    def __repr__(self) -> str:
-        return "Person()"
 
 
 def draw_person(dice: Dice, language: str, sign_number: int, *, minor: bool) -> Person:
