@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,72 @@ def test_status_counts(house: House) -> None:
     status = json.loads(read_bytes(str(house.ask(OfficeName.OPERATOR, "status")["value"])))
 
     assert (status["office"], status["granted"], status["refused"]) == ("operator", 1, 1)
+
+
+def test_destroyed_key_is_refused_to_everybody_and_noted_before_the_answer(house: House) -> None:
+    wrapped = CUSTODY.wrap("record", "S-1", KEY)
+
+    answers = [house.ask(OfficeName.KEEPER, "destroy", "record", "S-1") for _ in range(2)]
+
+    assert answers == [{"value": ""}, {"value": ""}]
+    assert house.path.with_name("destroyed.jsonl").read_text() == '{"kind": "record", "ref": "S-1"}\n'
+    assert house.ask(OfficeName.COLLECTOR, "unwrap", "record", "S-1", wrapped)["error"] == "key_destroyed"
+    assert house.ask(OfficeName.REGISTRY, "wrap", "record", "S-1", KEY)["error"] == "key_destroyed"
+    refusal = house.ask(OfficeName.KEEPER, "rotate", "record", "S-1", wrapped)
+    assert (refusal["error"], refusal["family"]) == ("key_destroyed", "KeyMissingError")
+    assert house.ask(OfficeName.COLLECTOR, "unwrap", "identity", "S-1", CUSTODY.wrap("identity", "S-1", KEY)) == {
+        "value": write_bytes(KEY)
+    }
+    assert [(line["verb"], line["outcome"]) for line in house.lines()[:3]] == [
+        ("destroy", "granted"),
+        ("destroy", "granted"),
+        ("unwrap", "key_destroyed"),
+    ]
+
+
+def test_key_is_not_destroyed_where_the_ledger_can_not_be_written(house: House) -> None:
+    house.path.with_name("destroyed.jsonl").unlink()
+
+    refusal = house.ask(OfficeName.KEEPER, "destroy", "record", "S-1")
+
+    assert (refusal["error"], refusal["family"]) == ("key_ledger_unwritable", "OutOfReachError")
+    assert house.lines()[-1]["outcome"] == "key_ledger_unwritable"
+    assert "value" in house.ask(OfficeName.REGISTRY, "wrap", "record", "S-1", KEY)
+
+
+def test_destroying_is_slow(house: House) -> None:
+    replies = [house.ask(OfficeName.KEEPER, "destroy", "log", f"S-{number}") for number in range(60)]
+
+    assert sum("value" in reply for reply in replies) < 60
+    assert replies[-1]["error"] == "key_rate_reached"
+
+
+def test_rotation_gives_the_key_anew_and_never_in_the_clear(house: House) -> None:
+    keys = make_keys()
+    roots = {**keys.roots, 2: bytes(32)}
+    old = Custody(keys).wrap("identity", "S-1", KEY)
+    warden = Warden("local", Custody(replace(keys, primary=2, roots=roots)), TOKENS, house.books, Limiter())
+
+    reply = warden.answer(
+        OfficeName.KEEPER, {"verb": "rotate", "name": "identity", "ref": "S-1", "data": write_bytes(old)}
+    )
+
+    rotated = read_bytes(str(reply["value"]))
+    assert rotated[:5] == b"\x01\x00\x00\x00\x02"
+    assert KEY not in rotated
+    assert (house.lines()[-1]["verb"], house.lines()[-1]["ref"]) == ("rotate", "S-1")
+
+
+def test_status_names_custody_roots_and_how_many_were_destroyed(house: House) -> None:
+    house.ask(OfficeName.KEEPER, "destroy", "record", "S-1")
+
+    status = json.loads(read_bytes(str(house.ask(OfficeName.OPERATOR, "status")["value"])))
+
+    assert (status["custody"], status["primary"], status["held"], status["destroyed"]) == ("local", 1, [1], 1)
+
+
+def test_keys_of_another_installation_are_not_taken(house: House) -> None:
+    with pytest.raises(RefusedError, match="key_reload_foreign"):
+        house.warden.take(Custody(make_keys()))
+
+    assert house.ask(OfficeName.OPERATOR, "public", "case") == {"value": write_bytes(CUSTODY.public("case"))}
