@@ -91,7 +91,11 @@ _CARE = one_of("kind", *sorted(CARE_KINDS))
 
 ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
     INTAKE: {  # writes what it can't read again
-        "cases": (select(), insert(), update("stage version exception merged_into")),
+        "cases": (
+            select(),
+            insert(rows=one_of("stage", Stage.RECEIVED)),
+            update("stage version exception merged_into"),
+        ),
         "case_events": (select(), _EVENT[INTAKE]),
         "arrivals": (select(), insert()),
         "sealed_keys": (insert(),),
@@ -153,7 +157,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "cases": (select(), update("stage version", rows=_CLOSED)),
         "case_events": (select(), _EVENT[KEEPER]),
         "arrivals": (select(),),
-        "sealed_keys": (select("owner", rows=_OF_CASES), delete(rows=_OF_CASES)),
+        "sealed_keys": (select("owner box", rows=_OF_CASES), delete(rows=_OF_CASES)),
         "outgoing": (select(),),
         "wrapped_keys": (
             select(rows=_ALL_KEYS),
