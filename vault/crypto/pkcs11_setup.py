@@ -11,7 +11,7 @@ from vault.crypto.pkcs11 import Pkcs11Holder
 from vault.crypto.pkcs11_module import Module, load_module, token_away
 from vault.crypto.pkcs11_token import by_label, mac_label, root_label, root_numbers, signer_label
 from vault.domain.private import Private
-from vault.errors import RefusedError, WrongUseError
+from vault.errors import OutOfReachError, RefusedError, WrongUseError
 from vault.settings_keys import Pkcs11Settings
 
 _BITS = 256
@@ -40,7 +40,7 @@ def init_token(settings: Pkcs11Settings) -> list[str]:
     :raises OutOfReachError: the token doesn't answer.
     :raises WrongUseError: library, PIN or a file is unfit, or the token holds half of a signer.
     """
-    with _writing(settings) as (module, session):
+    with _signed_in(settings, writing=True) as (module, session):
         maker = _Maker(module, session)
         made = [root_label(settings.primary)] if maker.make_root(settings.primary) else []
         made += [mac_label(label) for label in LABELS if maker.make_mac(label)]
@@ -57,7 +57,7 @@ def add_root(settings: Pkcs11Settings) -> int:
 
     :raises OutOfReachError: the token doesn't answer.
     """
-    with _writing(settings) as (module, session):
+    with _signed_in(settings, writing=True) as (module, session):
         newest = max(root_numbers(module, session), default=0)
         if newest > settings.primary:
             return newest
@@ -70,7 +70,7 @@ def remove_root(settings: Pkcs11Settings, number: int) -> None:
 
     :raises RefusedError: it is the primary, it isn't there, or the boxes' bundle stands under it.
     """
-    with _writing(settings) as (module, session):
+    with _signed_in(settings, writing=True) as (module, session):
         if number == settings.primary:
             raise RefusedError("root_is_primary", f"root {number} wraps; promote another root and rewrap first")
         if number not in root_numbers(module, session):
@@ -86,7 +86,7 @@ def look_at_token(settings: Pkcs11Settings) -> list[KeyState]:
 
     :raises OutOfReachError: the token doesn't answer.
     """
-    with _writing(settings) as (module, session):
+    with _signed_in(settings, writing=False) as (module, session):
         kind, attribute = module.api.ObjectClass, module.api.Attribute
         return [
             KeyState(
@@ -98,11 +98,22 @@ def look_at_token(settings: Pkcs11Settings) -> list[KeyState]:
         ]
 
 
+def describe_token(settings: Pkcs11Settings) -> str:
+    """Say whose token this is; a token in software says so itself.
+
+    :raises OutOfReachError: the token doesn't answer.
+    """
+    with _signed_in(settings, writing=False) as (module, session):
+        hardware = module.api.SlotFlag.HW_SLOT in session.token.slot.flags
+        kind = "hardware" if hardware else "software: whoever copies its files and knows the PIN has the keys"
+        return f"{session.token.model} ({kind})"
+
+
 @contextlib.contextmanager
-def _writing(settings: Pkcs11Settings) -> Iterator[tuple[Module, Any]]:
+def _signed_in(settings: Pkcs11Settings, *, writing: bool) -> Iterator[tuple[Module, Any]]:
     module = load_module(settings.module)
     with module.lock:
-        session = module.open(settings.token, read_private_secret(settings.pin_file), writing=True)
+        session = _opened(module, settings, writing=writing)
         try:
             yield module, session
         except module.failure:

@@ -1,10 +1,14 @@
-"""The key service: a stranger, a wrong context and a verb beyond an office's rights are all refused."""
+"""The key service: a stranger, a wrong context and a verb beyond an office's rights are all refused.
+
+Where this machine's settings name KMS or a token, what stands behind the service is looked at too.
+"""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 
+from vault.cli.probes import custody
 from vault.cli.probes.finding import Finding, Trial, UnfitError, tried
-from vault.crypto.local import LocalKeyService
+from vault.crypto.local import KeyServiceStatus, LocalKeyService
 from vault.crypto.policy import POLICY
 from vault.domain.roles import OfficeName
 from vault.errors import NotAllowedError, OutOfReachError, TamperedError, VaultError, WrongUseError
@@ -24,14 +28,21 @@ def _trials(settings: KeySettings) -> Iterator[Trial]:
     yield "refuses a stranger's token", lambda: _refuses_strangers(settings)
     yield "refuses a wrong context", lambda: _refuses_wrong_context(settings)
     yield "refuses a verb that is not the office's", lambda: _refuses_wrong_verb(settings)
+    yield from custody.trials(settings, lambda: _status(settings))
 
 
 def _answers(settings: KeySettings) -> str:
+    status = _status(settings)
+    held = ", ".join(map(str, status.roots.held))
+    roots = f"custody {status.custody}, root {status.roots.primary} wraps, held: {held}"
+    return f"up since {status.since.isoformat(timespec='seconds')}, asked as {status.office}; {roots}"
+
+
+def _status(settings: KeySettings) -> KeyServiceStatus:
     services = _services(settings)
     if not services:
         raise WrongUseError("no_token", "this account can read no token of any office; run it as one that can")
-    status = next(iter(services.values())).status()
-    return f"up since {status.since.isoformat(timespec='seconds')}, asked as {status.office}"
+    return next(iter(services.values())).status()
 
 
 def _refuses_strangers(settings: KeySettings) -> str:
