@@ -123,6 +123,15 @@ def _signed_in(settings: Pkcs11Settings, *, writing: bool) -> Iterator[tuple[Mod
                 session.close()
 
 
+def _opened(module: Module, settings: Pkcs11Settings, *, writing: bool) -> Any:
+    pin = read_private_secret(settings.pin_file)
+    try:
+        return module.open(settings.token, pin, writing=writing)
+    except OutOfReachError:  # it may have come since the library last looked
+        module.begin_anew()
+        return module.open(settings.token, pin, writing=writing)
+
+
 class _Maker(Private):
     """Makes keys in one session."""
 
