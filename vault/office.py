@@ -5,7 +5,7 @@ tables by the database, which knows it by its role; this module decides what it 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
@@ -51,9 +51,8 @@ def open_office(name: OfficeName | str, settings: Settings | None = None) -> Ite
     database = Database(settings.database.for_office(office), size=_PEOPLE if office is OfficeName.DESK else _MACHINE)
     keys = KeyRing(service, WrappedKeyTable(database), SealedKeyTable(database))
     log = AccessLog(database, keys, service)
-    own = OwnRegister(database, keys, service, log) if office in READS_REGISTER else None
-    register = WatchedRegister(own, log) if own else None
-    try:
+    with ExitStack() as opened:
+        opened.callback(database.close)
         yield Parts(
             office=office,
             settings=settings,
@@ -63,7 +62,17 @@ def open_office(name: OfficeName | str, settings: Settings | None = None) -> Ite
             keys=keys,
             log=log,
             now=partial(datetime.now, UTC),
-            register=register,
+            register=_register(opened, settings, OwnRegister(database, keys, service, log), log)
+            if office in READS_REGISTER
+            else None,
         )
-    finally:
-        database.close()
+
+
+def _register(opened: ExitStack, settings: Settings, own: OwnRegister, log: AccessLog) -> WatchedRegister:
+    """Return the register that the settings name."""
+    if settings.register.kind == "own":
+        return WatchedRegister(own, log)
+    from vault.register.fhir.client import FhirClient  # noqa: PLC0415 - a web client where one is needed only
+    from vault.register.fhir.register import FhirRegister  # noqa: PLC0415 - likewise
+
+    return WatchedRegister(FhirRegister(opened.enter_context(FhirClient(settings.register)), log), log)

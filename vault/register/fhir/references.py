@@ -6,10 +6,15 @@ one of another server, because ``Patient/1`` there is another person than ``Pati
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import date
 from typing import Any, Final, cast
+
+from vault.domain.hetu import HetuError, parse
 
 _HISTORY: Final = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$")
 _RESTFUL: Final = re.compile(r"(?P<base>https?://.+/)?(?P<own>[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})")
+_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_CODE: Final = re.compile(r"(?=([0-9]{6}[-A-FU-Ya-fu-y][0-9]{3}[0-9A-Ya-y]))")
 PERSON_ELEMENTS: Final = ("subject", "patient", "beneficiary", "individual", "for")
 _SEVERAL: Final = (("participant", "actor"), ("entity", "what"))
 
@@ -107,3 +112,16 @@ def _listed(value: object) -> list[Any]:
 
 def _urn(full_url: str | None) -> bool:
     return full_url is not None and full_url.startswith("urn:")
+
+
+def identifier_in(ident: str) -> bool:
+    """Tell whether a resource's id holds a personal identity code, or is none that FHIR allows."""
+    return _ID.fullmatch(ident) is None or any(_is_code(found) for found in _CODE.findall(ident))
+
+
+def _is_code(value: str) -> bool:
+    try:
+        parse(value, date.max)
+    except HetuError:
+        return False
+    return True

@@ -176,7 +176,8 @@ class CsvRecipe(Private):
         if table.kind is RecordKind.IDENTITY:
             body["personal_identity_code"] = parse_code(row[table.code or ""])
             body = {"given_names": UNKNOWN, "family_name": "", **body}
-            contacts: dict[str, Json] = {**{name: "" for name in _CONTACTS}, "email": None, "phone": None}
+            contacts: dict[str, Json] = {"email": None, "phone": None}
+            contacts.update(dict.fromkeys(_CONTACTS, ""))
             contacts.update(_body(table, table.contacts, row), openpgp_keys=[])
             yield Record(f"{base}.c", subject, RecordKind.CONTACT_DETAILS, at[0], author, contacts)
         corrects = self._corrects(table, number, row)
