@@ -20,22 +20,28 @@ from vault.storage.rights import Right
 _PUBLIC = "public"
 _TABLES = "select relname, relrowsecurity from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
 _GRANTED = """
-select c.relname, case g.grantee when 0 then 'public' else g.grantee::regrole::text end, lower(g.privilege_type), ''
+select c.relname, case g.grantee when 0 then 'public' else g.grantee::regrole::text end,
+    lower(g.privilege_type) || case when g.is_grantable then ' and give away' else '' end, ''
 from pg_class c, aclexplode(c.relacl) g
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and g.grantee <> c.relowner
 union
 select c.relname, case g.grantee when 0 then 'public' else g.grantee::regrole::text end,
-    lower(g.privilege_type), a.attname
+    lower(g.privilege_type) || case when g.is_grantable then ' and give away' else '' end, a.attname
 from pg_class c join pg_attribute a on a.attrelid = c.oid, aclexplode(a.attacl) g
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and g.grantee <> c.relowner
 """
 _POLICIES = """
-select tablename, policyname, roles::text[], lower(cmd), coalesce(qual, ''), coalesce(with_check, '')
-from pg_policies where schemaname = 'public' and permissive = 'PERMISSIVE'
+select tablename, policyname, roles::text[],
+    lower(cmd) || case permissive when 'PERMISSIVE' then '' else ' at most' end,
+    coalesce(qual, ''), coalesce(with_check, '')
+from pg_policies where schemaname = 'public'
 """
 _ENTRY = """
-select coalesce(array_agg(g.grantee::regrole::text || ' ' || g.privilege_type), '{}')
-from pg_database d, aclexplode(d.datacl) g where d.datname = current_database() and g.grantee <> d.datdba
+select case grantee when 0 then 'public' else grantee::regrole::text end, lower(privilege_type) from (
+    select g.* from pg_database d, aclexplode(d.datacl) g where datname = current_database() and g.grantee <> datdba
+    union all
+    select g.* from pg_namespace n, aclexplode(n.nspacl) g where nspname = 'public' and g.grantee <> nspowner
+) given
 """
 _PRESENT = "select rolname from pg_roles where rolname = any(%s)"
 
@@ -59,7 +65,7 @@ class _Building:
     policies: set[tuple[str, str, str, str, str]] = field(default_factory=set)
 
     def room(self, *, guarded: bool) -> Room:
-        return Room(frozenset(self.granted), frozenset(self.policies) if guarded else frozenset(), guarded)
+        return Room(frozenset(self.granted), frozenset(self.policies), guarded)
 
 
 def apply(connection: Connection, offices: Iterable[OfficeName] = tuple(OfficeName)) -> None:
@@ -94,7 +100,7 @@ def wanted(database: str, roles: Iterable[str], tables: Iterable[str]) -> dict[s
         for table, rights in rooms.items():
             if role in there and table in building:
                 for right in rights:
-                    _plan(building[table], role, right)
+                    _plan(building[table], role, right, guarded=table not in UNGUARDED)
     return {table: built.room(guarded=table not in UNGUARDED) for table, built in building.items()}
 
 
@@ -114,8 +120,10 @@ def strangers(tables: Iterable[str]) -> set[str]:
     return set(tables) - {table for rooms in ROOMS.values() for table in rooms} - OWNERS_ONLY
 
 
-def _plan(building: _Building, role: str, right: Right) -> None:
+def _plan(building: _Building, role: str, right: Right, *, guarded: bool) -> None:
     building.granted |= {(role, right.verb, column) for column in right.columns or ("",)}
+    if not guarded:
+        return
     seen = right.rows if right.verb != "insert" else ""
     written = right.rows if right.verb in ("insert", "update") else ""
     building.policies.add((f"{role}_{right.verb}"[-63:], role, right.verb, seen, written))
@@ -128,22 +136,22 @@ def _name(connection: Connection) -> str:
 
 def _open_doors(connection: Connection, database: str, roles: set[str]) -> None:
     """Let the offices in and nobody else, and give strangers nothing of what is made later."""
-    row = connection.execute(_ENTRY).fetchone()
-    if row and {str(item).replace('"', "") for item in row[0]} == {f"{role} CONNECT" for role in roles}:
+    standing = {(str(role).strip('"'), str(right)) for role, right in connection.execute(_ENTRY)}
+    if standing == {(role, right) for role in roles for right in ("connect", "usage")}:
         return
     door = sql.Identifier(database)
-    connection.execute(sql.SQL("revoke all on database {} from public").format(door))
-    connection.execute("revoke all on schema public from public")
-    connection.execute("alter default privileges revoke all on tables from public")
-    connection.execute("alter default privileges revoke all on sequences from public")
-    connection.execute("alter default privileges revoke execute on functions from public")
-    connection.execute("alter default privileges revoke usage on types from public")
+    for grantee in sorted({role for role, _ in standing}):
+        connection.execute(sql.SQL("revoke all on database {} from {}").format(door, _grantee(grantee)))
+        connection.execute(sql.SQL("revoke all on schema public from {}").format(_grantee(grantee)))
+    for kind in ("tables", "sequences", "functions", "types"):
+        connection.execute(sql.SQL("alter default privileges revoke all on {} from public").format(sql.SQL(kind)))
     for role in sorted(roles):
-        name = sql.Identifier(role)
-        connection.execute(sql.SQL("revoke all on database {} from {}").format(door, name))
-        connection.execute(sql.SQL("revoke all on schema public from {}").format(name))
-        connection.execute(sql.SQL("grant connect on database {} to {}").format(door, name))
-        connection.execute(sql.SQL("grant usage on schema public to {}").format(name))
+        connection.execute(sql.SQL("grant connect on database {} to {}").format(door, sql.Identifier(role)))
+        connection.execute(sql.SQL("grant usage on schema public to {}").format(sql.Identifier(role)))
+
+
+def _grantee(name: str) -> sql.Composable:
+    return sql.SQL(_PUBLIC) if name == _PUBLIC else sql.Identifier(name)
 
 
 def _refit(connection: Connection, table: str, room: Room) -> None:
@@ -152,8 +160,7 @@ def _refit(connection: Connection, table: str, room: Room) -> None:
     guard = sql.SQL("enable" if room.guarded else "disable")
     connection.execute(sql.SQL("alter table {} {} row level security").format(place, guard))
     for grantee in sorted({grantee for grantee, _, _ in before.granted}):
-        who = sql.SQL("public") if grantee == _PUBLIC else sql.Identifier(grantee)
-        connection.execute(sql.SQL("revoke all on table {} from {}").format(place, who))
+        connection.execute(sql.SQL("revoke all on table {} from {}").format(place, _grantee(grantee)))
     for name, *_ in sorted(before.policies):
         connection.execute(sql.SQL("drop policy {} on {}").format(sql.Identifier(name), place))
     for (grantee, verb), columns in sorted(_by_verb(room).items()):

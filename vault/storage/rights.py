@@ -61,7 +61,7 @@ def number(column: str, value: int) -> str:
 def begins(column: str, start: str) -> str:
     """Rows whose column begins so; ``start`` holds no letter that LIKE takes for another."""
     if "_" in start:
-        raise ValueError(start)
+        raise ValueError(f"no plain word: {start!r}")
     return f"({_word(column)} ~~ '{_word(start)}%'::text)"
 
 
@@ -77,5 +77,5 @@ def either(first: str, second: str) -> str:
 
 def _word(value: str) -> str:
     if not _WORD.fullmatch(value):
-        raise ValueError(value)
+        raise ValueError(f"no plain word: {value!r}")
     return value
