@@ -330,3 +330,18 @@ def test_a_root_of_another_kind_or_origin_is_unfit(
 
     with pytest.raises(VaultError, match=why):
         custody._roots_stand(settings)
+
+
+def test_the_holders_secret_files_are_looked_at(on_token: tuple[HeldKeys, SoftHsm]) -> None:
+    place, hsm = on_token
+    words = ["doctor", "--part", "secrets", "--json"]
+    runner = CliRunner(env={"DSR_CONFIG": str(place.config)})
+
+    hsm.settings.pin_file.chmod(0o604)
+    try:
+        parts = json.loads(runner.invoke(main, words).output)["parts"]
+    finally:
+        hsm.settings.pin_file.chmod(0o600)
+
+    found = {part["check"]: part["fit"] for part in parts if part["check"].startswith("keys.pkcs11")}
+    assert found == {"keys.pkcs11.pin_file is private": False, "keys.pkcs11.bundle_file is private": True}

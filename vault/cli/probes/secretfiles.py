@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from vault.cli.probes.finding import Finding, Trial, UnfitError, tried
 from vault.settings import Settings, read_secret
 
-_PUBLIC = ("public_key_file", "certificate_file", "ca_file", "audit_file")
-_NO_TEXT = ("keys.key_file", "smime.key_file")  # sealed or PEM: looked at from outside only
+_PUBLIC = ("public_key_file", "certificate_file", "ca_file", "audit_file", "ledger_file")
+_SEALED = ("keys.key_file", "keys.kms.bundle_file", "keys.pkcs11.bundle_file")
+_NO_TEXT = (*_SEALED, "smime.key_file")  # sealed or PEM: looked at from outside only
 
 
 def probe(settings: Settings) -> Iterator[Finding]:
