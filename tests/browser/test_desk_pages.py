@@ -1,11 +1,16 @@
 """Every page of the desk in a real browser: axe finds nothing, nothing runs over, the keyboard alone suffices."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from vault.domain.alarms import AlarmCode
+from vault.steps.emergency import break_glass
+from vault.steps.parts import Staff
+from vault.storage.alarms import raise_alarm
 from vault.testing.browser import chromium, overflow, violations
 from vault.testing.deskcases import RunningDesk, running_desk
 from vault.testing.staff import sign_assertion
@@ -13,6 +18,7 @@ from vault.testing.staff import sign_assertion
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 LANGUAGES = ("fi", "sv", "en")
 WIDTHS = (320, 1280)
+REASON = "She writes that she will harm herself tonight."
 _TALLEST = 8000  # pixels of a picture that can still be looked at
 
 
@@ -28,10 +34,23 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-def context_of(browser: Browser, desk: RunningDesk, language: str, width: int, *roles: str) -> BrowserContext:
+@pytest.fixture(scope="module")
+def ringing(desk: RunningDesk) -> tuple[str, str]:
+    """Have two alarms on the board; return the references of one and of the emergency behind the other."""
+    clinician = Staff("8", "Kaisa Clinician", frozenset({"clinician"}))
+    emergency = break_glass(desk.parts, clinician, desk.cases["asked"], REASON)
+    with desk.parts.database.connect() as connection:
+        now, detail = desk.parts.now() - timedelta(days=4), {"limit": "100", "opened": "100"}
+        alarm = raise_alarm(connection, AlarmCode.CAP_REACHED, at=now, actor="staff:8", detail=detail)
+    return alarm, emergency.ref
+
+
+def context_of(
+    browser: Browser, desk: RunningDesk, language: str, width: int, *roles: str, sub: str = "7"
+) -> BrowserContext:
     context = browser.new_context(viewport={"width": width, "height": 900}, locale=language)
     if roles:
-        assertion = sign_assertion(desk.installation.assertion_key, roles, name="Sari Staff")
+        assertion = sign_assertion(desk.installation.assertion_key, roles, sub=sub, name="Sari Staff")
         answer = context.request.post(f"{desk.url}/session", form={"assertion": assertion}, max_redirects=0)
         assert answer.status == 303
     return context
@@ -49,15 +68,21 @@ def check(page: Page, name: str) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_page_is_accessible(browser: Browser, desk: RunningDesk, language: str, width: int) -> None:
+def test_every_page_is_accessible(
+    browser: Browser, desk: RunningDesk, ringing: tuple[str, str], language: str, width: int
+) -> None:
     context = context_of(browser, desk, language, width, "dpo", "registrar", "clinician")
     page = context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda said: faults.append(said.text) if "Content Security" in said.text else None)
     cases = desk.cases
+    alarm, emergency = ringing
     paths = {
         "board": "/",
+        "alarm": f"/alarms/{alarm}",
+        "emergency": f"/cases/{cases['unknown']}/emergency",
+        "emergency-review": f"/emergencies/{emergency}",
         "board-closed": "/?closed=yes&exception=any",
         "case": f"/cases/{cases['name_differs']}",
         "case-asked": f"/cases/{cases['asked']}",
@@ -129,6 +154,53 @@ def test_a_draft_is_released_by_the_keyboard_alone(browser: Browser, desk: Runni
     page.wait_for_url(f"**/cases/{desk.cases['draft']}")
 
     assert page.locator('tr[data-event="decision_made"]').count() == 1
+    context.close()
+
+
+def test_the_glass_is_broken_and_reviewed_by_the_keyboard_alone(browser: Browser, desk: RunningDesk) -> None:
+    context = context_of(browser, desk, "en", 1280, "clinician", sub="31")
+    page, ref = context.new_page(), desk.cases["undecryptable"]
+    page.goto(f"{desk.url}/cases/{ref}")
+    tab_to(page, f'a[href="/cases/{ref}/emergency"]')
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#reason")
+    tab_to(page, "#reason")
+    page.keyboard.type("now now now now now")
+    tab_to(page, "#break button")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#reason-fault")
+    assert page.locator("#reason").get_attribute("aria-describedby") == "reason-help reason-fault"
+    assert violations(page) == []
+    tab_to(page, "#reason")
+    page.keyboard.press("Control+A")
+    page.keyboard.type(REASON)
+    tab_to(page, "#break button")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/cases/{ref}")
+    page.wait_for_selector("h2#events")
+    assert violations(page) == []
+    tab_to(page, f'a[href="/identity/{ref}"]')
+    context.close()
+
+    context = context_of(browser, desk, "en", 1280, "dpo", sub="32")
+    page = context.new_page()
+    page.goto(desk.url)
+    row = page.locator("tr[data-alarm=emergency_opened]", has_text="staff no. 31")
+    tab_to(page, f'a[href="/alarms/{row.get_attribute("data-alarm-ref")}"]')
+    page.keyboard.press("Enter")
+    page.wait_for_selector('a[href^="/emergencies/"]')
+    tab_to(page, 'a[href^="/emergencies/"]')
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#review")
+    tab_to(page, "#verdict-justified")
+    page.keyboard.press("Space")
+    tab_to(page, "#words")
+    page.keyboard.type("The letter spoke of danger.")
+    tab_to(page, "#review button")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("h2#alarms")
+
+    assert page.locator("tr[data-alarm=emergency_opened]", has_text="staff no. 31").count() == 0
     context.close()
 
 
