@@ -2,12 +2,18 @@
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from vault.crypto.custody import Custody, make_keys
+from vault.crypto.holder import Roots
+from vault.crypto.keydir import init
 from vault.crypto.keyfile import read_key_file, seal_keys
 from vault.errors import NotAllowedError, VaultError
 from vault.settings import read_secret
@@ -15,10 +21,22 @@ from vault.steps.keep import keep
 from vault.steps.parts import Parts
 from vault.steps.rewrap import rewrap
 from vault.storage.custody import counts
-from vault.testing.custodyhouse import CustodyHouse, custody_house, read, register_of, until
+from vault.testing.custodyhouse import CustodyHouse, add_in, custody_house, promote_in, read, register_of, reload, until
 from vault.testing.fill import fill
+from vault.testing.keyservice import ORIGIN, start_key_service
 from vault.testing.patients import Patient, patients
 
+EARLY = """
+import os, signal
+from vault.cli import main
+from vault.crypto import daemon
+real = daemon._read_tokens
+def slow(files):
+    os.kill(os.getpid(), signal.SIGHUP)
+    return real(files)
+daemon._read_tokens = slow
+main()
+"""
 BULK = [f"R-{number:05}" for number in range(1_200)]  # more than two batches
 
 
@@ -277,6 +295,15 @@ def test_another_installations_keys_are_not_taken(house: CustodyHouse) -> None:
     assert house.keys.client("operator").public("case") == own.public("case")
 
 
+def test_nobody_unknown_is_shredded(house: CustodyHouse) -> None:
+    before = len(house.audit("destroy"))
+
+    done = house.dsr("keys", "shred", "P-NOBODY")
+
+    assert (done.exit_code, done.stderr.split(":")[0]) == (1, "subject_unknown")
+    assert len(house.audit("destroy")) == before
+
+
 @pytest.mark.parametrize("office", ["registry", "collector", "sealer", "desk", "operator", "audit", "print", "intake"])
 def test_only_the_keeper_rotates_and_destroys(house: CustodyHouse, office: str) -> None:
     client = house.keys.client(office)
@@ -285,3 +312,39 @@ def test_only_the_keeper_rotates_and_destroys(house: CustodyHouse, office: str) 
         client.rotate("record", "S-1", b"")
     with pytest.raises(VaultError, match="key_use_refused"):
         client.destroy("record", "S-1")
+
+
+def test_two_services_read_each_other_at_every_step(tmp_path: Path) -> None:
+    init(tmp_path / "first", ORIGIN)
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    with start_key_service(tmp_path / "first") as first, start_key_service(tmp_path / "second") as second:
+        offices = [daemon.client("registry") for daemon in (first, second)]
+
+        def agree(step: str) -> None:
+            """What one wraps the other unwraps."""
+            for number, (one, other) in enumerate([offices, offices[::-1]]):
+                ref = f"{step}-{number}"
+                assert other.unwrap("record", ref, one.wrap("record", ref, bytes(32))) == bytes(32)
+
+        for act in (add_in, promote_in):
+            act(first.files.path)
+            shutil.copy(first.files.key_file, second.files.key_file)
+            agree("file")
+            for daemon in (first, second):
+                reload(daemon)
+                agree("half" if daemon is first else "both")
+
+        assert [daemon.client("operator").status().roots for daemon in (first, second)] == [Roots(2, (1, 2))] * 2
+
+
+def test_reload_while_it_starts_does_not_end_it(tmp_path: Path) -> None:
+    init(tmp_path, ORIGIN)
+    words = ["keys", "serve", "--directory", str(tmp_path), "--socket", str(tmp_path / "s")]
+    with subprocess.Popen([sys.executable, "-c", EARLY, *words], stdout=subprocess.DEVNULL) as daemon:
+        try:
+            audit = tmp_path / "audit.jsonl"
+            until(lambda: audit.exists() and '"verb": "reload"' in audit.read_text())
+        finally:
+            daemon.terminate()
+
+    assert daemon.returncode == 0

@@ -34,6 +34,7 @@ _SYNC_SECONDS = 1.0
 _LONGEST_PATH = 100  # bytes; a socket's path must fit into 108
 _PEER = struct.Struct("3i")  # pid, uid, gid of SO_PEERCRED
 _PR_SET_DUMPABLE = 4
+_RELOAD = {signal.SIGHUP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def serve(plan: Plan, ready: Callable[[], None]) -> None:
     :raises WrongUseError: a file, secret or token is unfit, or another key service runs here.
     """
     harden()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _RELOAD)  # one that comes while we start waits, and does not end us
     tokens = _read_tokens(plan.token_files)
     with contextlib.closing(Audit(plan.audit_file)) as audit, contextlib.closing(Ledger(plan.ledger_file)) as ledger:
         warden = Warden(plan.custody, plan.open_holder(), tokens, Books(audit, ledger), Limiter(plan.rates))
@@ -92,6 +94,7 @@ async def _serve(plan: Plan, warden: Warden, audit: Audit, ready: Callable[[], N
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, _reload, plan, warden, audit)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _RELOAD)
     uids = plan.uids or frozenset({os.geteuid()})
     doors: set[_Door] = set()
     listening = listen(plan.socket, alone=uids == {os.geteuid()})

@@ -49,9 +49,7 @@ class CustodyHouse:
 
     def hup(self) -> None:
         """Have the key daemon open its roots anew, and wait until its audit says how that went."""
-        before = _reloads(self.keys)
-        os.kill(self.keys.process.pid, signal.SIGHUP)
-        until(lambda: _reloads(self.keys) > before)
+        reload(self.keys)
 
     def dsr(self, *words: str | Path) -> Result:
         """Run a command as an operator would."""
@@ -200,6 +198,13 @@ def until(true: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise AssertionError("it did not come in time")
         time.sleep(0.01)
+
+
+def reload(keys: RunningKeyService) -> None:
+    """Have a key daemon open its roots anew, and wait until its audit says how that went."""
+    before = _reloads(keys)
+    os.kill(keys.process.pid, signal.SIGHUP)
+    until(lambda: _reloads(keys) > before)
 
 
 def _reloads(keys: RunningKeyService) -> int:
