@@ -23,6 +23,7 @@ from vault.domain.records import Author, Json, Record, RecordKind
 from vault.domain.roles import Purpose
 from vault.steps import check
 from vault.steps.doors import open_mailbox
+from vault.steps.emergency import break_glass, review_emergency
 from vault.steps.notices import resend
 from vault.steps.outbox import mark_posted, open_letters
 from vault.steps.parts import Staff
@@ -293,6 +294,16 @@ def by_stranger(road: Road) -> None:
     road.run("receive-post")
 
 
+def broken_glass(road: Road, ref: str) -> None:
+    """Open a case for a reason, and review that."""
+    reason = f"Kirjeessä uhataan lasta, {road.canaries.word('reason of an emergency')} soittaa poliisille"
+    officer = Staff("9", road.canaries.word("officer's name"), frozenset({"dpo"}))
+    with road.installation.office("desk") as parts:
+        opened = break_glass(parts, road.clinician, ref, reason)
+        check.open_particulars(parts, road.clinician, ref)
+        review_emergency(parts, officer, opened.ref, "not_justified", road.canaries.word("words of a review"))
+
+
 def emergency(road: Road, person: Person) -> None:
     """Look in an emergency, which the log keeps with its reason."""
     with road.installation.office("desk") as parts:
@@ -409,6 +420,7 @@ def _whole_road(road: Road, key: PgpHome) -> set[str]:
     refs = [by_bound_key(road, keyed, key), by_code(road, coded), by_form(road, formed)]
     by_stranger(road)
     emergency(road, keyed)
+    broken_glass(road, refs[1])
     road.release_all()
     words = _PASSPHRASE.search(road.print()[f"{refs[1]}-passphrase"])
     assert words
