@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from bench.meter import Cost, Laps, Meter
 from bench.peers import Call, gpg_decrypt, gpg_encrypt, overheard, typst_compile
@@ -25,7 +26,8 @@ from vault.testing.installation import Installation
 
 Step = Callable[[Parts, int], Sequence[str]]
 PEER_BATCHES = 2  # the first ones; a peer takes as long again
-CLINICIAN = Staff("bench", "Bench Clinician", frozenset({Role.CLINICIAN}))
+A_SHIFT = 50  # drafts that one clinician reviews: fewer than one person may open an hour
+_TURN = count()
 ROAD = ("receive-mail", "identify", "collect", "review-decision", "seal", "deliver", "publish-log")
 
 
@@ -147,6 +149,7 @@ def review(parts: Parts, size: int) -> Sequence[str]:
 
 def release(parts: Parts, ref: str) -> None:
     """Open one draft and release all of it."""
-    draft = open_draft(parts, ref, Purpose.REVIEW, CLINICIAN)
+    clinician = Staff(f"bench-{next(_TURN) // A_SHIFT}", "Bench Clinician", frozenset({Role.CLINICIAN}))
+    draft = open_draft(parts, ref, Purpose.REVIEW, clinician)
     rulings = [Ruling(document["id"], RELEASE) for document in draft.listing["documents"]]
-    decide(parts, CLINICIAN, ref, draft.row.digest, rulings)
+    decide(parts, clinician, ref, draft.row.digest, rulings)
