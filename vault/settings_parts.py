@@ -1,9 +1,14 @@
-"""What every table of the settings is made of: unknown words are refused, values stay as they were read."""
+"""What every table of the settings is made of: unknown words are refused, and so is a secret within an address."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from vault.errors import WrongUseError
+
+_WITH_USER = re.compile(r"://[^/?#]*@")
 
 
 def _path(value: object) -> object:
@@ -17,3 +22,9 @@ class Part(BaseModel):
     """One table of the settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="after")
+    def _holds_no_secret(self) -> Self:
+        if any(isinstance(value, str) and _WITH_USER.search(value) for value in vars(self).values()):
+            raise WrongUseError("settings_secret", "an address with a password in it is a secret; put it into a file")
+        return self

@@ -36,7 +36,7 @@ from rich.pretty import pretty_repr
 import vault
 from vault.domain.private import Private
 from vault.errors import WrongUseError
-from vault.settings import DatabaseSettings, KeySettings
+from vault.settings import DatabaseSettings, KeySettings, ObjectSettings
 from vault.settings_parts import Part
 from vault.testing.canaries import search
 
@@ -325,7 +325,10 @@ def test_airflow_s_own_serializer_refuses(tmp_path: Path) -> None:
 
 
 SECRET_WORDS = ("password", "passphrase", "secret", "token", "pin", "key")
-NO_SECRETS = {"Pkcs11Settings.token": "a label that the operator gave it"}
+NO_SECRETS = {
+    "Pkcs11Settings.token": "a label that the operator gave it",
+    "RegisterSettings.token_url": "where tokens are had; an address with a password in it is refused",
+}
 
 
 def test_settings_hold_paths_of_secrets_and_never_a_secret() -> None:
@@ -340,6 +343,14 @@ def test_settings_hold_paths_of_secrets_and_never_a_secret() -> None:
     assert len(found) > 10
     plain = [what for what, kind in found.items() if "Path" not in kind and "Settings" not in kind]
     assert [what for what in plain if what not in NO_SECRETS] == []
+
+
+@pytest.mark.parametrize("address", ["https://u:pass@emr.example/fhir", "https://token@emr.example", "http://u@h:1"])
+def test_settings_refuse_an_address_with_a_password(address: str) -> None:
+    with pytest.raises(WrongUseError, match="settings_secret") as caught:
+        ObjectSettings(endpoint=address, access_key_file=Path("a"), secret_key_file=Path("b"))
+
+    assert address not in str(caught.value)
 
 
 def test_a_secret_behind_the_settings_shows_nowhere(tmp_path: Path) -> None:
