@@ -85,7 +85,6 @@ _LOGS: Mapping[str, tuple[Right, ...]] = {
 }
 _LOG_KEYS = one_of("kind", "log")
 _NEW_LOG_KEY = insert(rows=_LOG_KEYS)  # at the year's turn, and with a subject's first look
-_ALL_KEYS = one_of("kind", "identity", "record", "log")
 _IDENTITIES = one_of("kind", *sorted(IDENTITY_KINDS))
 _CARE = one_of("kind", *sorted(CARE_KINDS))
 
@@ -110,7 +109,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "sealed_items": (select(), insert(rows=one_of("name", "candidate", "code", "answer_key", "draft"))),
         "drafts": (insert(),),
         "outgoing": _SENDS,
-        "wrapped_keys": (select(rows=_ALL_KEYS), _NEW_LOG_KEY),
+        "wrapped_keys": (select(), _NEW_LOG_KEY),
         "subjects": (select(),),
         "records": (select(),),
         **_LOGS,
@@ -142,7 +141,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "decisions": (select(),),
         "packages": (select(), insert()),
         "outgoing": _SENDS,
-        "wrapped_keys": (select(rows=_ALL_KEYS), _NEW_LOG_KEY),
+        "wrapped_keys": (select(), _NEW_LOG_KEY),
         "records": (select(rows=_IDENTITIES), insert(rows=one_of("kind", RecordKind.INSPECTION))),
         **_LOGS,
         "log_leaves": (select(), insert()),  # the answer's log extract
@@ -160,10 +159,10 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "sealed_keys": (select("owner box", rows=_OF_CASES), delete(rows=_OF_CASES)),
         "outgoing": (select(),),
         "wrapped_keys": (
-            select(rows=_ALL_KEYS),
+            select(),
             _NEW_LOG_KEY,
-            update("wrapped", rows=_ALL_KEYS),
-            delete(rows=_ALL_KEYS),
+            update("wrapped"),
+            delete(),
         ),
         "subjects": (select("ref"),),
         "records": (select("subject kind", rows=_CARE), delete(rows=_CARE)),
@@ -177,7 +176,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
     REGISTRY: {
         "subjects": (select(), insert()),
         "records": (select(), insert()),
-        "wrapped_keys": (select(rows=_ALL_KEYS), insert(rows=_ALL_KEYS)),
+        "wrapped_keys": (select(), insert()),
         **_LOGS,
         "honey": (select(), insert(), delete()),
         "imports": (select(), insert(), update("phase position tally finished_at"), delete()),
