@@ -87,7 +87,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class LeftOut:
     """One place that was left out, and why."""
 
     file: int
@@ -106,7 +106,7 @@ class Batch(Private):
     subjects: Sequence[tuple[str, bytes]]
     keys: Sequence[tuple[str, str, bytes]]
     records: Sequence[SealedRecord]
-    refusals: Sequence[Refusal]
+    refusals: Sequence[LeftOut]
     position: bytes
     tally: Mapping[str, Any]
 
@@ -147,7 +147,7 @@ class ImportTable:
             connection.execute("delete from imports where source = %s", (self._source,))
             connection.execute("insert into imports values (%s, %s, '', '{}', %s)", (self._source, INDEX, at))
 
-    def add_items(self, items: Sequence[Item], refusals: Sequence[Refusal]) -> None:
+    def add_items(self, items: Sequence[Item], refusals: Sequence[LeftOut]) -> None:
         """Add places to the index."""
         with self._database.connect() as connection:
             with connection.cursor() as cursor, cursor.copy(_ITEMS) as copy:
@@ -195,7 +195,7 @@ class ImportTable:
             connection.execute("update imports set finished_at = %s where source = %s", (at, self._source))
             connection.execute("delete from import_items where source = %s", (self._source,))
 
-    def refusals(self) -> Iterator[Refusal]:
+    def refusals(self) -> Iterator[LeftOut]:
         """Yield what was left out, in the order of the input."""
         with self._database.connect() as connection, connection.cursor(name="refusals") as cursor:
             cursor.execute(
@@ -203,7 +203,7 @@ class ImportTable:
                 (self._source,),
             )
             for row in cursor:
-                yield Refusal(int(row[0]), int(row[1]), str(row[2]))
+                yield LeftOut(int(row[0]), int(row[1]), str(row[2]))
 
     def refused(self) -> dict[str, int]:
         """Count what was left out, by code."""
@@ -214,9 +214,9 @@ class ImportTable:
             ).fetchall()
         return {str(row[0]): int(row[1]) for row in rows}
 
-    def _refuse(self, connection: Connection, refusals: Sequence[Refusal]) -> None:
+    def _refuse(self, connection: Connection, refusals: Sequence[LeftOut]) -> None:
         if refusals:
-            columns = ([getattr(item, name) for item in refusals] for name in Refusal.__slots__)
+            columns = ([getattr(item, name) for item in refusals] for name in LeftOut.__slots__)
             connection.execute(_REFUSE, [self._source, *columns])
 
     def _move(self, connection: Connection, phase: str, position: bytes, tally: Mapping[str, Any]) -> None:

@@ -179,6 +179,10 @@ def _plan(record: Record) -> Resource:
         "description": body["methods"],
         "activity": [{"detail": {"scheduledString": body["frequency"]}}],
         "period": _some(end=body["review_on"]),
+        "extension": [
+            {"url": "urn:example:service-event", "valueString": body["service_event"]},
+            {"url": "urn:example:agreed", "valueBoolean": body["agreed_with_patient"]},
+        ],
     }
 
 

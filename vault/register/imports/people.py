@@ -14,7 +14,7 @@ from vault.register.imports.refs import KeyedRefs
 from vault.register.own import code_index, seal_record
 from vault.register.tally import Tally
 from vault.storage.database import Database
-from vault.storage.imports import Batch, ImportTable, Refusal, known_subjects, stored_refs, wrapped_keys
+from vault.storage.imports import Batch, ImportTable, LeftOut, known_subjects, stored_refs, wrapped_keys
 from vault.storage.register import SealedRecord
 
 _KINDS: Final = ("identity", "record")
@@ -54,11 +54,11 @@ class _Work(Private):
     subjects: list[tuple[str, bytes]] = field(default_factory=list)
     keys: list[tuple[str, str, bytes]] = field(default_factory=list)
     records: list[SealedRecord] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[LeftOut] = field(default_factory=list)
     opened: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def refuse(self, place: Place, error: RefusedError) -> None:
-        self.refusals.append(Refusal(place.file, place.number, error.code))
+        self.refusals.append(LeftOut(place.file, place.number, error.code))
 
 
 class People(Private):

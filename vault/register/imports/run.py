@@ -16,7 +16,7 @@ from vault.register.imports.people import Group, People
 from vault.register.imports.recipe import Recipe
 from vault.register.imports.refs import KeyedRefs
 from vault.register.tally import Tally
-from vault.storage.imports import DONE, INDEX, ImportTable, Item, Refusal
+from vault.storage.imports import DONE, INDEX, ImportTable, Item, LeftOut
 
 _INDEXED: Final = 20_000  # items a transaction of the index
 _PERSONS: Final = 400  # looked at for a batch
@@ -83,7 +83,7 @@ class Import(Private):
     def _index(self) -> None:
         self.table.restart(self._now())
         items: list[Item] = []
-        refusals: list[Refusal] = []
+        refusals: list[LeftOut] = []
         for done, read in enumerate(self._files.items(), 1):
             items += self._look(read, refusals)
             if len(items) + len(refusals) >= _INDEXED:
@@ -98,14 +98,14 @@ class Import(Private):
         for read in self._files.items():
             self._look(read, [])
 
-    def _look(self, read: Read, refusals: list[Refusal]) -> Iterator[Item]:
+    def _look(self, read: Read, refusals: list[LeftOut]) -> Iterator[Item]:
         place = read.place
         try:
             if read.refused is not None:
                 raise read.refused
             found = self._recipe.look(read)
         except RefusedError as error:
-            refusals.append(Refusal(place.file, place.number, error.code))
+            refusals.append(LeftOut(place.file, place.number, error.code))
             return
         names, patient = found or ((), False)
         for person in dict.fromkeys(self._refs.person(name) for name in names):
@@ -150,7 +150,7 @@ class Import(Private):
         return list(groups.values())
 
 
-def report(outcome: Outcome, refusals: Iterator[Refusal], files: int) -> Iterator[tuple[str, Any]]:
+def report(outcome: Outcome, refusals: Iterator[LeftOut], files: int) -> Iterator[tuple[str, Any]]:
     """Yield the parts of the report; the places of what was left out come last, one by one."""
     yield "ok", not outcome.refused
     yield "before", outcome.before
