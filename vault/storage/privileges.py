@@ -47,7 +47,7 @@ _PRESENT = "select rolname from pg_roles where rolname = any(%s)"
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Standing:
     """What stands about one table: rights by column, policies, and whether row security is on.
 
     :param granted: grantee, verb, column or '' for all of them.
@@ -64,8 +64,8 @@ class _Building:
     granted: set[tuple[str, str, str]] = field(default_factory=set)
     policies: set[tuple[str, str, str, str, str]] = field(default_factory=set)
 
-    def room(self, *, guarded: bool) -> Room:
-        return Room(frozenset(self.granted), frozenset(self.policies), guarded)
+    def built(self, *, guarded: bool) -> Standing:
+        return Standing(frozenset(self.granted), frozenset(self.policies), guarded)
 
 
 def apply(connection: Connection, offices: Iterable[OfficeName] = tuple(OfficeName)) -> None:
@@ -83,14 +83,14 @@ def apply(connection: Connection, offices: Iterable[OfficeName] = tuple(OfficeNa
         raise WrongUseError("roles_missing", advice)
     _open_doors(connection, database, there)
     standing = found(connection)
-    for table, room in wanted(database, there, standing).items():
-        if room != standing[table]:
-            _refit(connection, table, room)
+    for table, goal in wanted(database, there, standing).items():
+        if goal != standing[table]:
+            _refit(connection, table, goal)
     apply_moves(connection)
 
 
-def wanted(database: str, roles: Iterable[str], tables: Iterable[str]) -> dict[str, Room]:
-    """Say what should stand about each of these tables for the roles that are there.
+def wanted(database: str, roles: Iterable[str], tables: Iterable[str]) -> dict[str, Standing]:
+    """Say what should goal about each of these tables for the roles that are there.
 
     :param database: its name, with which the roles' names begin.
     """
@@ -101,10 +101,10 @@ def wanted(database: str, roles: Iterable[str], tables: Iterable[str]) -> dict[s
             if role in there and table in building:
                 for right in rights:
                     _plan(building[table], role, right, guarded=table not in UNGUARDED)
-    return {table: built.room(guarded=table not in UNGUARDED) for table, built in building.items()}
+    return {table: built.built(guarded=table not in UNGUARDED) for table, built in building.items()}
 
 
-def found(connection: Connection) -> dict[str, Room]:
+def found(connection: Connection) -> dict[str, Standing]:
     """Read from the catalogue what stands about each table now; the owner's own rights are not told."""
     tables = {str(name): bool(guarded) for name, guarded in connection.execute(_TABLES)}
     building = {table: _Building() for table in tables}
@@ -112,7 +112,7 @@ def found(connection: Connection) -> dict[str, Room]:
         building[table].granted.add((role.strip('"'), verb, column))
     for table, name, roles, verb, seen, written in connection.execute(_POLICIES):
         building[table].policies.add((name, ",".join(roles), verb, seen, written))
-    return {table: building[table].room(guarded=guarded) for table, guarded in tables.items()}
+    return {table: building[table].built(guarded=guarded) for table, guarded in tables.items()}
 
 
 def strangers(tables: Iterable[str]) -> set[str]:
@@ -154,27 +154,27 @@ def _grantee(name: str) -> sql.Composable:
     return sql.SQL(_PUBLIC) if name == _PUBLIC else sql.Identifier(name)
 
 
-def _refit(connection: Connection, table: str, room: Room) -> None:
-    """Take away every right and policy of a table, and give those of the room."""
+def _refit(connection: Connection, table: str, goal: Standing) -> None:
+    """Take away every right and policy of a table, and give those that should stand."""
     place, before = sql.Identifier(table), found(connection)[table]
-    guard = sql.SQL("enable" if room.guarded else "disable")
+    guard = sql.SQL("enable" if goal.guarded else "disable")
     connection.execute(sql.SQL("alter table {} {} row level security").format(place, guard))
     for grantee in sorted({grantee for grantee, _, _ in before.granted}):
         connection.execute(sql.SQL("revoke all on table {} from {}").format(place, _grantee(grantee)))
     for name, *_ in sorted(before.policies):
         connection.execute(sql.SQL("drop policy {} on {}").format(sql.Identifier(name), place))
-    for (grantee, verb), columns in sorted(_by_verb(room).items()):
+    for (grantee, verb), columns in sorted(_by_verb(goal).items()):
         given = sql.SQL("{} ({})" if columns else "{}").format(
             sql.SQL(verb), sql.SQL(", ").join(map(sql.Identifier, columns))
         )
         connection.execute(sql.SQL("grant {} on table {} to {}").format(given, place, sql.Identifier(grantee)))
-    for policy in sorted(room.policies):
+    for policy in sorted(goal.policies):
         connection.execute(_policy(place, policy))
 
 
-def _by_verb(room: Room) -> Mapping[tuple[str, str], list[str]]:
+def _by_verb(goal: Standing) -> Mapping[tuple[str, str], list[str]]:
     found: dict[tuple[str, str], list[str]] = {}
-    for grantee, verb, column in sorted(room.granted):
+    for grantee, verb, column in sorted(goal.granted):
         found.setdefault((grantee, verb), []).extend([column] if column else [])
     return found
 
