@@ -90,7 +90,7 @@ def apply(connection: Connection, offices: Iterable[OfficeName] = tuple(OfficeNa
 
 
 def wanted(database: str, roles: Iterable[str], tables: Iterable[str]) -> dict[str, Standing]:
-    """Say what should goal about each of these tables for the roles that are there.
+    """Say what should stand about each of these tables for the roles that are there.
 
     :param database: its name, with which the roles' names begin.
     """
