@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from click.testing import CliRunner
@@ -19,6 +20,7 @@ from vault.cli.probes import objects as objects_probe
 from vault.cli.probes.finding import Finding
 from vault.cli.probes.secretfiles import secret_files
 from vault.crypto.local import LocalKeyService
+from vault.errors import VaultError
 from vault.settings import DatabaseSettings, ObjectSettings, Settings
 from vault.storage.migrate import migrate
 from vault.storage.objects import Objects
@@ -193,9 +195,30 @@ def test_moto_is_unfit_and_it_is_said_why(settings: Settings) -> None:
         Objects(objects).prepare()
         found = unfit(examine(with_objects(settings, objects), ("objects",)))
 
+    assert found["is no stand-in"].startswith("it is moto, a stand-in for tests: anybody who reaches it can read")
     assert found["presigned links expire"].startswith("a fresh link does not open")
     assert found["Object Lock refuses shortening"].startswith("compliance retention was shortened")
     assert "refuses a wrong secret" not in found
+
+
+def test_rados_gateway_is_fit(settings: Settings) -> None:
+    found = examine(settings, ("objects",))
+
+    assert len(found) == 8
+    assert unfit(found) == {}
+
+
+def test_what_the_doctor_says_of_moto_is_true() -> None:
+    with moto_server.moto_server() as server:
+        objects = server.settings()
+        store = Objects(objects)
+        store.prepare()
+        store.put("kept", b"sealed")
+        stranger = httpx.post(f"{server.endpoint}/moto-api/reset")
+
+        assert stranger.is_success
+        with pytest.raises(VaultError):
+            store.get("kept")
 
 
 def test_a_log_bucket_without_a_lock_is_unfit(settings: Settings) -> None:

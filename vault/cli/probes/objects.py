@@ -29,6 +29,7 @@ def probe(settings: Settings) -> Iterator[Finding]:
 def _trials(settings: ObjectSettings) -> Iterator[Trial]:
     store = _Store(settings, _client(settings), f"doctor/{secrets.token_hex(8)}")
     yield "answers with the keys and keeps an object", store.keeps
+    yield "is no stand-in", store.is_no_stand_in
     yield "refuses a wrong secret", store.refuses_wrong_secret
     yield "refuses a request without keys", store.refuses_strangers
     yield "the log's bucket is under Object Lock", store.is_locked
@@ -53,6 +54,15 @@ class _Store:
         if answer["Body"].read() != _BODY:
             raise UnfitError("it gave back other bytes than it was given; do not use it")
         return "put and read again"
+
+    def is_no_stand_in(self) -> str:
+        """Look for what moto shows anybody who asks: all that it holds."""
+        if _get(f"{self.settings.endpoint}/moto-api/data.json") == httpx.codes.OK:
+            raise UnfitError(
+                "it is moto, a stand-in for tests: anybody who reaches it can read and reset all of it, objects live "
+                "in memory, and locks can be shortened; take Ceph's RADOS Gateway or another S3 with Object Lock"
+            )
+        return "not moto"
 
     def refuses_wrong_secret(self) -> str:
         stranger = _client(self.settings, secret=secrets.token_urlsafe(30))
