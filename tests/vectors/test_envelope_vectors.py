@@ -13,8 +13,8 @@ from vault import errors
 from vault.crypto.envelope import Context, seal, unseal, unseal_stream
 from vault.errors import VaultError
 from vault.testing import envelopevectors, secondreader
-from vault.testing.envelopevectors import ERRORS, Vector, read_vector, vectors
-from vault.testing.secondreader import Fault, UnreadableEnvelopeError, read_envelope
+from vault.testing.envelopevectors import ERRORS, PLACE, SECRET, Vector, read_vector, vectors
+from vault.testing.secondreader import CHUNK, Fault, UnreadableEnvelopeError, read_envelope
 
 VECTORS = {path.stem: path for path in sorted(Path(__file__).with_name("envelope").glob("*.txt"))}
 each = pytest.mark.parametrize("name", VECTORS)
@@ -97,6 +97,34 @@ def test_second_reader_reads_what_the_product_seals(key: bytes, plaintext: bytes
     envelope = seal(key, Context("records", "R-1", "envelope", "S-1", 3), plaintext * repeat)
 
     assert read_envelope(key, "records|R-1|envelope|S-1|3", envelope) == plaintext * repeat
+
+
+@given(
+    size=st.one_of(st.integers(0, 300), st.sampled_from([CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK])),
+    cut=st.integers(0, 2 * CHUNK + 200),
+    flipped=st.integers(0, 2 * CHUNK + 200),
+    added=st.binary(max_size=20),
+)
+def test_both_readers_say_the_same_of_whatever_was_changed(size: int, cut: int, flipped: int, added: bytes) -> None:
+    changed = bytearray(seal(SECRET, Context("records", "R-7", "envelope", "S-3", 1), bytes(size))[:cut] + added)
+    if flipped < len(changed):
+        changed[flipped] ^= 0x40
+
+    assert verdict_of_product(bytes(changed)) == verdict_of_second_reader(bytes(changed))
+
+
+def verdict_of_product(envelope: bytes) -> tuple[str, str] | bytes:
+    try:
+        return unseal(SECRET, Context("records", "R-7", "envelope", "S-3", 1), envelope)
+    except VaultError as error:
+        return type(error).__name__, error.code
+
+
+def verdict_of_second_reader(envelope: bytes) -> tuple[str, str] | bytes:
+    try:
+        return read_envelope(SECRET, PLACE, envelope)
+    except UnreadableEnvelopeError as error:
+        return ERRORS[error.fault]
 
 
 @pytest.mark.parametrize("module", [secondreader, envelopevectors], ids=["reader", "generator"])
