@@ -15,7 +15,6 @@ from vault.crypto.keyring import KeyRing
 from vault.domain.records import Record, RecordKind
 from vault.domain.roles import Purpose
 from vault.errors import ConflictError
-from vault.register.imports import run
 from vault.register.imports.fhir import FhirRecipe
 from vault.register.imports.inputs import Files
 from vault.register.imports.people import People
@@ -44,20 +43,20 @@ class House:
     settings: DatabaseSettings
     service: RunningKeyService
 
-    def run(self, path: Path, *, again: bool = False, base: str | None = None) -> Outcome:
+    def run(self, path: Path, *, again: bool = False, base: str | None = None, batch: int = 6000) -> Outcome:
         database = Database(self.settings)
         try:
-            return self.job(database, path, base).run(again=again)
+            return self.job(database, path, base, batch).run(again=again)
         finally:
             database.close()
 
-    def job(self, database: Database, path: Path, base: str | None = None) -> Import:
+    def job(self, database: Database, path: Path, base: str | None = None, batch: int = 6000) -> Import:
         client = self.service.client("registry")
         refs = KeyedRefs(client, base or "")
         recipe = FhirRecipe(refs, base)
         files = Files(path, recipe.form)
         people = People(database, client, refs)
-        return Import(files, recipe, people, now=lambda: datetime.now(UTC), progress=lambda *_: None)
+        return Import(files, recipe, people, now=lambda: datetime.now(UTC), progress=lambda *_: None, batch=batch)
 
     def refusals(self, path: Path) -> list[tuple[int, str]]:
         database = Database(self.settings)
@@ -366,8 +365,7 @@ def test_killed_anywhere_the_next_run_ends_as_if_nothing_had_happened(house: Hou
 
 
 def _go(house: House, path: Path) -> None:
-    run._ITEMS = 50  # several batches
-    house.run(path)
+    house.run(path, batch=50)
 
 
 def test_the_report_holds_counts_and_places_and_no_value(house: House, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from vault.storage.imports import DONE, INDEX, ImportTable, Item, LeftOut
 
 _INDEXED: Final = 20_000  # items a transaction of the index
 _PERSONS: Final = 400  # looked at for a batch
-_ITEMS: Final = 6_000  # of a batch, unless one person has more
+_ITEMS: Final = 6_000
 _BYTES: Final = 16 << 20  # likewise
 UNKNOWN: Final = "patient_unknown"
 
@@ -43,9 +43,10 @@ class Import(Private):
 
     :param people: stores subjects and records.
     :param progress: told how many items and persons are done.
+    :param batch: items of one transaction, unless one person has more.
     """
 
-    __slots__ = ("_files", "_now", "_people", "_progress", "_recipe", "_refs", "table")
+    __slots__ = ("_batch", "_files", "_now", "_people", "_progress", "_recipe", "_refs", "table")
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Import(Private):
         *,
         now: Callable[[], datetime],
         progress: Callable[[str, int, int], None],
+        batch: int = _ITEMS,
     ) -> None:
         self._files = files
         self._recipe = recipe
@@ -62,6 +64,7 @@ class Import(Private):
         self._refs: KeyedRefs = people.refs
         self._now = now
         self._progress = progress
+        self._batch = batch
         self.table = ImportTable(people.database, self._refs.source(files.digest(), recipe.mark()))
 
     def run(self, *, again: bool = False) -> Outcome:
@@ -130,7 +133,7 @@ class Import(Private):
         batch, items, size = list[bytes](), 0, 0
         for person, count, total in self.table.people(position, _PERSONS):
             items, size = items + count, size + total
-            if batch and (items > _ITEMS or size > _BYTES):
+            if batch and (items > self._batch or size > _BYTES):
                 break
             batch.append(person)
         return batch
