@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from vault.cli.probes.finding import Finding, Trial, UnfitError, tried
+from vault.domain.private import Private
 from vault.errors import OutOfReachError
 from vault.settings import ObjectSettings, Settings, read_secret
 
@@ -40,7 +41,7 @@ def _trials(settings: ObjectSettings) -> Iterator[Trial]:
 
 
 @dataclass(slots=True)
-class _Store:
+class _Store(Private):
     settings: ObjectSettings
     client: Any
     key: str
