@@ -11,7 +11,7 @@ import pytest
 from vault.domain.roles import OfficeName
 from vault.errors import WrongUseError
 from vault.settings import DatabaseSettings, office_role, read_secret
-from vault.storage.database import Connection, conninfo
+from vault.storage.database import Connection, Database, conninfo
 from vault.storage.grants import ROOMS, UNGUARDED
 from vault.storage.migrate import migrate
 from vault.storage.privileges import found, strangers, wanted
@@ -261,3 +261,16 @@ def test_the_composed_servers_first_start_makes_every_role(server: PostgresServe
         account = settings.for_office(office)
         with psycopg.connect(server.dsn(account)) as connection:
             assert connection.execute("select current_user").fetchone() == (f"dsr_first_{office.value}",)
+
+
+def test_an_office_comes_in_without_the_owners_password_and_is_told_what_it_may_not(settings: DatabaseSettings) -> None:
+    here = settings.model_copy(update={"password_file": Path("/nonexistent")})
+    database = Database(here.for_office("print"))
+    try:
+        with database.connect() as connection:
+            assert connection.execute("select count(*) from outgoing").fetchone() == (0,)
+        told = "permission denied for table cases; run dsr migrate"
+        with pytest.raises(WrongUseError, match=told), database.connect() as connection:
+            connection.execute("select * from cases")
+    finally:
+        database.close()

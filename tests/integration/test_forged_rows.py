@@ -8,6 +8,7 @@ import pytest
 from vault.domain.roles import OfficeName
 from vault.testing.burgled import REF, House, burgled
 
+LOGGING = frozenset(OfficeName) - {OfficeName.INTAKE, OfficeName.OPERATOR}
 WRITERS: dict[str, tuple[str, frozenset[OfficeName]]] = {
     "a decision": ("insert into decisions values ('{ref}', 1, '', now(), 'staff:7', '')", frozenset({OfficeName.DESK})),
     "a draft": ("insert into drafts values ('{ref}', 2, '', now())", frozenset({OfficeName.COLLECTOR})),
@@ -36,6 +37,9 @@ WRITERS: dict[str, tuple[str, frozenset[OfficeName]]] = {
         "insert into case_events values ('{ref}', 99, now(), 'notice_sent', 'received', 'office:nobody', null, '{{}}')",
         frozenset(),
     ),
+    "a log key before its time": ("insert into wrapped_keys values ('log', 'x', 1, '')", LOGGING),
+    "a newer key in another's place": ("insert into wrapped_keys values ('log', 'x', 2, '')", frozenset()),
+    "a record's key": ("insert into wrapped_keys values ('record', 'x', 1, '')", frozenset({OfficeName.REGISTRY})),
     "a key destroyed": ("delete from wrapped_keys", frozenset({OfficeName.KEEPER})),
     "a leaf changed": ("update log_leaves set entry = ''", frozenset()),
     "a leaf removed": ("delete from log_leaves", frozenset()),

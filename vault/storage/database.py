@@ -77,10 +77,9 @@ class Database(Private):
         try:
             with pool.connection() as connection:
                 yield connection
-        except psycopg.errors.InsufficientPrivilege:
-            raise WrongUseError(
-                "database_right_missing", "the database refuses this to the office; run dsr migrate with this release"
-            ) from None
+        except psycopg.errors.InsufficientPrivilege as error:
+            why = error.diag.message_primary  # names of tables and policies, no values
+            raise WrongUseError("database_right_missing", f"{why}; run dsr migrate with this release") from None
         except (PoolTimeout, psycopg.OperationalError):
             raise OutOfReachError(
                 "database_away", "the database does not answer; check that PostgreSQL runs and the step runs again"

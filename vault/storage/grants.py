@@ -84,7 +84,8 @@ _LOGS: Mapping[str, tuple[Right, ...]] = {
     "alarms": (select("ref code actor case_ref last_at closed_at count"), insert(), update("count last_at")),
 }
 _LOG_KEYS = one_of("kind", "log")
-_NEW_LOG_KEY = insert(rows=_LOG_KEYS)  # at the year's turn, and with a subject's first look
+_FIRST = number("version", 1)  # a key is made once: nobody puts a newer one before it
+_NEW_LOG_KEY = insert(rows=both(_LOG_KEYS, _FIRST))  # at the year's turn, and with a subject's first look
 _IDENTITIES = one_of("kind", *sorted(IDENTITY_KINDS))
 _CARE = one_of("kind", *sorted(CARE_KINDS))
 
@@ -176,7 +177,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
     REGISTRY: {
         "subjects": (select(), insert()),
         "records": (select(), insert()),
-        "wrapped_keys": (select(), insert()),
+        "wrapped_keys": (select(), insert(rows=_FIRST)),
         **_LOGS,
         "honey": (select(), insert(), delete()),
         "imports": (select(), insert(), update("phase position tally finished_at"), delete()),

@@ -92,7 +92,8 @@ def _change(table: str, column: str) -> str:
 
 
 def _insertion(table: str, kind: str, word: str, office: str) -> str:
-    besides = {"sealed_items": ("version", "1"), "case_events": ("actor", f"'office:{office}'")}.get(table)
+    own, first = ("actor", f"'office:{office}'"), ("version", "1")
+    besides = {"sealed_items": first, "wrapped_keys": first, "case_events": own}.get(table)
     names, values = (f"{kind}, {besides[0]}", f"'{word}', {besides[1]}") if besides else (kind, f"'{word}'")
     return _say("insert into {} ({}) values ({})", table, names, values)
 
