@@ -2,8 +2,9 @@
 
 import importlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ import pkcs11
 import pytest
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 
+from vault.crypto import pkcs11_setup
 from vault.crypto.boxes import seal_key
 from vault.crypto.holder import Roots
 from vault.crypto.holder_bundle import MAGIC
+from vault.crypto.holder_wrapping import Place
 from vault.crypto.keyservice import LABELS, SIGNERS
 from vault.crypto.pkcs11 import Pkcs11Holder
 from vault.crypto.pkcs11_module import Module, load_module
 from vault.crypto.pkcs11_setup import add_root, init_token, look_at_token, remove_root
+from vault.crypto.pkcs11_token import TokenKeys
 from vault.errors import OutOfReachError, RefusedError, TamperedError, UnknownFormatError, VaultError, WrongUseError
 from vault.settings_keys import Pkcs11Settings
 from vault.testing.softhsm import LABEL, SoftHsm, softhsm
@@ -137,6 +141,42 @@ def test_a_root_is_added_made_primary_and_taken_away(hsm: SoftHsm, holder: Pkcs1
         after.unwrap("record", "S-1", wrapped)  # it had seen the root while it stood
 
 
+class KilledError(BaseException):
+    """Stands for a kill: nothing in the product catches it."""
+
+
+@pytest.mark.parametrize("count", range(7))
+def test_a_set_up_that_was_killed_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    left = iter(range(count))
+    kept = pkcs11_setup._Maker._kept
+    made_pair = pkcs11_setup._Maker._make_pair
+
+    def step() -> None:
+        if next(left, None) is None:
+            raise KilledError
+
+    def before_key(self: pkcs11_setup._Maker, label: str) -> Mapping[str, Any]:
+        step()
+        return kept(self, label)
+
+    def before_pair(self: pkcs11_setup._Maker, label: str) -> None:
+        step()
+        made_pair(self, label)
+
+    with softhsm() as token:
+        with monkeypatch.context() as killing:
+            killing.setattr(pkcs11_setup._Maker, "_kept", before_key)
+            killing.setattr(pkcs11_setup._Maker, "_make_pair", before_pair)
+            with suppress(KilledError):
+                init_token(token.settings)
+        there = {state.label for state in look_at_token(token.settings)}
+        made = init_token(token.settings)
+
+        assert len(there) == min(count, len(SECRET_LABELS))
+        assert there | {name for name in made if name != "bundle"} == SECRET_LABELS
+        assert Pkcs11Holder(token.settings).public("case")
+
+
 @pytest.mark.parametrize(("number", "code"), [(1, "root_is_primary"), (7, "root_unknown")])
 def test_a_root_that_wraps_or_is_none_is_not_removed(hsm: SoftHsm, number: int, code: str) -> None:
     with pytest.raises(RefusedError, match=code):
@@ -228,6 +268,23 @@ def test_changed_bytes_do_not_end_the_session(hsm: SoftHsm, holder: Pkcs11Holder
             holder.unwrap("record", "S-2", wrapped)
 
     assert load_module(hsm.module).generation == generation
+
+
+def test_rubbish_uses_up_no_ivs(holder: Pkcs11Holder, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapped = holder.wrap("record", "S-1", KEY)
+    sealed: list[int] = []
+    real = Pkcs11Holder._encrypt
+
+    def counted(self: Pkcs11Holder, keys: TokenKeys, place: Place, key: bytes) -> bytes:
+        sealed.append(place.root)
+        return real(self, keys, place, key)
+
+    monkeypatch.setattr(Pkcs11Holder, "_encrypt", counted)
+    for _ in range(20):
+        with pytest.raises(TamperedError):
+            holder.unwrap("record", "S-2", wrapped)
+
+    assert sealed == [1]
 
 
 def test_threads_share_a_holder(holder: Pkcs11Holder) -> None:

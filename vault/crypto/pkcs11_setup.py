@@ -164,6 +164,11 @@ class _Maker(Private):
             if all(halves):
                 return False
             raise WrongUseError("token_key_half", f"the token holds only one half of {label}; take it away, try again")
+        self._make_pair(label)
+        return True
+
+    def _make_pair(self, label: str) -> None:
+        api = self._api
         curve = {api.Attribute.EC_PARAMS: _ED25519}
         domain = self._session.create_domain_parameters(api.KeyType.EC_EDWARDS, curve, local=True)
         uses = api.MechanismFlag.SIGN | api.MechanismFlag.VERIFY
@@ -174,7 +179,6 @@ class _Maker(Private):
             mechanism=api.Mechanism.EC_EDWARDS_KEY_PAIR_GEN,
             private_template=self._shut(),
         )
-        return True
 
     def _kept(self, label: str) -> Mapping[str, Any]:
         return {"label": label, "store": True, "template": self._shut()}

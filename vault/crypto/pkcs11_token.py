@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from vault.crypto.holder import Roots
@@ -39,6 +39,7 @@ class TokenKeys(Private):
     """Handles of the keys in one session; nothing of the keys themselves but the signers' public halves.
 
     :param publics: Ed25519 public halves by signer, 32 raw bytes.
+    :param samples: by root, what it sealed once, to try whether it still works; filled when needed.
     """
 
     session: Any
@@ -46,6 +47,7 @@ class TokenKeys(Private):
     macs: Mapping[str, Any]
     signers: Mapping[str, Any]
     publics: Mapping[str, bytes]
+    samples: dict[int, bytes] = field(default_factory=dict)
 
 
 class Token(Private):
