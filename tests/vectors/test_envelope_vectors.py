@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vault import errors
 from vault.crypto.envelope import Context, seal, unseal, unseal_stream
 from vault.errors import VaultError
-from vault.testing import envelopevectors, secondreader
+from vault.testing import envelopevectors, secondkeys, secondreader
 from vault.testing.envelopevectors import ERRORS, PLACE, SECRET, Vector, read_vector, vectors
 from vault.testing.secondreader import CHUNK, Fault, UnreadableEnvelopeError, read_envelope
 
@@ -127,7 +127,7 @@ def verdict_of_second_reader(envelope: bytes) -> tuple[str, str] | bytes:
         return ERRORS[error.fault]
 
 
-@pytest.mark.parametrize("module", [secondreader, envelopevectors], ids=["reader", "generator"])
+@pytest.mark.parametrize("module", [secondreader, secondkeys, envelopevectors], ids=["reader", "keys", "generator"])
 def test_second_reader_and_generator_know_nothing_of_the_product(module: object) -> None:
     tree = ast.parse(Path(str(vars(module)["__file__"])).read_text(encoding="utf-8"))
     imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

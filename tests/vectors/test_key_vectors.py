@@ -7,15 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from vault.crypto.boxes import open_key
+from vault.crypto.boxes import open_key, seal_key
 from vault.crypto.custody import Custody, Keys, make_keys
-from vault.crypto.keyfile import unseal_keys
+from vault.crypto.envelope import Context, new_key, seal
+from vault.crypto.keyfile import seal_keys, unseal_keys
 from vault.errors import TamperedError, UnknownFormatError, VaultError
+from vault.testing.secondkeys import (
+    UnknownKeyFormatError,
+    UnreadableKeyError,
+    read_key_file,
+    read_sealed_key,
+    read_wrapped_key,
+)
+from vault.testing.secondreader import read_envelope
 
 Fields = dict[str, str]
 
 VECTORS = sorted(Path(__file__).with_name("keys").glob("*.txt"))
 REFUSALS: dict[str, type[VaultError]] = {"tampered": TamperedError, "unknown format": UnknownFormatError}
+
+
+SECOND_REFUSALS: dict[str, type[Exception]] = {
+    "tampered": UnreadableKeyError,
+    "unknown format": UnknownKeyFormatError,
+}
 
 
 def read_vector(path: Path) -> tuple[Fields, bytes]:
@@ -66,3 +81,58 @@ def test_vector_opens_or_is_refused(path: Path) -> None:
     else:
         with pytest.raises(REFUSALS[fields["expect"]]):
             opener(fields, body)
+
+
+def second_wrapped(fields: Fields, body: bytes) -> None:
+    roots = {int(n): bytes.fromhex(root) for n, root in (pair.split("=") for pair in fields["roots"].split())}
+    assert read_wrapped_key(roots, fields["name"], fields["ref"], body).hex() == fields["key"]
+
+
+def second_sealed(fields: Fields, body: bytes) -> None:
+    assert read_sealed_key(bytes.fromhex(fields["private"]), fields["owner"], body).hex() == fields["key"]
+
+
+def second_file(fields: Fields, body: bytes) -> None:
+    found = read_key_file(fields["passphrase"], body)
+
+    assert (found["primary"], set(found["roots"])) == (2, {1, 2})
+    assert found["signers"]["log"] == hashlib.sha256(b"signer log").digest()
+    assert found["macs"]["log-tag"] == hashlib.sha256(b"mac log-tag").digest()
+
+
+SECOND: dict[str, Callable[[Fields, bytes], None]] = {
+    "wrapped": second_wrapped,
+    "sealed": second_sealed,
+    "file": second_file,
+}
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_second_reader_agrees(path: Path) -> None:
+    fields, body = read_vector(path)
+    reader = SECOND[fields["kind"]]
+
+    if fields["expect"] == "success":
+        reader(fields, body)
+    else:
+        with pytest.raises(SECOND_REFUSALS[fields["expect"]]):
+            reader(fields, body)
+
+
+def test_from_the_passphrase_to_a_record_without_the_product() -> None:
+    keys, data_key, case_key = make_keys(), new_key(), new_key()
+    custody, passphrase = Custody(keys), "one passphrase of many words"
+    stored = {
+        "file": seal_keys(keys, passphrase),
+        "wrapped": custody.wrap("record", "P-1", data_key),
+        "record": seal(data_key, Context("records", "R-1", "body", "P-1", 1), b"a visit"),
+        "sealed": seal_key(custody.public("case"), "case:DSR-2026-7K3QXM", case_key),
+        "item": seal(case_key, Context("sealed_items", "case:DSR-2026-7K3QXM", "identity", "", 1), b"a request"),
+    }
+
+    found = read_key_file(passphrase, stored["file"])
+    record_key = read_wrapped_key(found["roots"], "record", "P-1", stored["wrapped"])
+    item_key = read_sealed_key(found["boxes"]["case"], "case:DSR-2026-7K3QXM", stored["sealed"])
+
+    assert read_envelope(record_key, "records|R-1|body|P-1|1", stored["record"]) == b"a visit"
+    assert read_envelope(item_key, "sealed_items|case:DSR-2026-7K3QXM|identity||1", stored["item"]) == b"a request"
