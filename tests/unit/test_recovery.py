@@ -68,7 +68,11 @@ def test_one_wrong_word_is_found_and_the_share_is_named(place: int) -> None:
         join_shares(named(SHARES[0], " ".join(words)))
 
 
-@pytest.mark.parametrize("damage", ["", "yarn", "ääni ääni", " ".join(SHARES[1].split()[:-1]), SHARES[1] + " acid"])
+@pytest.mark.parametrize(
+    "damage",
+    ["", "yarn", "ääni ääni", " ".join(SHARES[1].split()[:-1]), SHARES[1] + " acid"],
+    ids=["nothing", "a-word", "no-ascii", "too-few", "too-many"],
+)
 def test_what_is_no_share_is_damaged_and_not_repeated_in_the_message(damage: str) -> None:
     with pytest.raises(RefusedError) as told:
         join_shares(named(SHARES[0], damage))
@@ -77,7 +81,11 @@ def test_what_is_no_share_is_damaged_and_not_repeated_in_the_message(damage: str
     assert not any(word in str(told.value).split() for word in (*damage.split(), *SHARES[0].split()))
 
 
-@pytest.mark.parametrize("passphrase", ["tuulimylly-seitsemän-ruista", "x" * 43, PASSPHRASE + "A", PASSPHRASE[:-1], ""])
+@pytest.mark.parametrize(
+    "passphrase",
+    ["tuulimylly-seitsemän-ruista", "x" * 43, PASSPHRASE + "A", PASSPHRASE[:-1], ""],
+    ids=["own", "no-canonical-base64", "longer", "shorter", "empty"],
+)
 def test_passphrase_of_ones_own_is_not_split(passphrase: str) -> None:
     with pytest.raises(WrongUseError, match="passphrase_not_drawn"):
         split_passphrase(passphrase, 3, 2)
