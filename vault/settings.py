@@ -219,9 +219,7 @@ class RegisterSettings(Part):
             advice = "register.kind is fhir: set url, token_url, client_id and client_secret_file in [register]"
             raise WrongUseError("register_incomplete", advice)
         if self.kind == "own" and any(remote):
-            raise WrongUseError(
-                "register_mixed", "register.kind is own: take the server out of [register]"
-            )
+            raise WrongUseError("register_mixed", "register.kind is own: take the server out of [register]")
         if any(url and not url.startswith("https://") for url in (self.url, self.token_url)):
             raise WrongUseError("register_plain", "a FHIR server is reached by https; correct [register]")
         return self
@@ -241,6 +239,7 @@ class Limits(Part):
     retention_days: int = Field(default=1095, gt=0)
     patients_an_hour: int = Field(default=100, gt=0)  # distinct ones that a person may open (DOMAIN.md section 6)
     emergency_minutes: int = Field(default=30, gt=0, le=240)
+    emergencies_a_day: int = Field(default=5, gt=0)
 
 
 # pydantic warns of ABCMeta.register, which nobody calls on settings

@@ -1,11 +1,12 @@
 """Breaking the glass at the desk on real servers: one case, a reason, a short time, an alarm, a second person."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from vault.accesslog.entries import Access
-from vault.errors import NotAllowedError, RefusedError
+from vault.errors import LimitError, NotAllowedError, RefusedError
 from vault.steps.alarms import AlarmRow, alarms
 from vault.steps.check import open_particulars
 from vault.steps.emergency import break_glass, case_emergencies, read_reason, review_emergency
@@ -144,6 +145,22 @@ def test_asking_twice_opens_one(desk: RunningDesk) -> None:
     assert [row.alarm.count for row in rung(desk, "emergency_opened", "208")] == [1]
 
 
+def test_the_glass_is_no_door(desk: RunningDesk) -> None:
+    staff = Staff("210", "Sari Staff", frozenset({"clinician"}))
+    first = ("unknown", "unknown_too", "asked", "scan", "strange")
+    for name in first:
+        break_glass(desk.parts, staff, desk.cases[name], REASON)
+
+    with pytest.raises(LimitError, match="emergencies_reached"):
+        break_glass(desk.parts, staff, desk.cases["to_clear"], REASON)
+
+    assert [(look.outcome, look.emergency) for look in looks_at(desk, "to_clear", "210")] == [("refused", REASON)]
+    assert [row.alarm.case for row in rung(desk, "emergencies_reached", "210")] == [desk.cases["to_clear"]]
+    with pytest.raises(NotAllowedError, match="not_a_registrar"):
+        open_particulars(desk.parts, staff, desk.cases["to_clear"])
+    assert break_glass(desk.parts, staff, desk.cases["asked"], REASON).case == desk.cases["asked"]  # that is open
+
+
 @pytest.mark.parametrize("role", ["auditor", "operator"])
 def test_other_roles_break_nothing(desk: RunningDesk, role: str) -> None:
     with pytest.raises(NotAllowedError, match="not_staff"):
@@ -227,3 +244,16 @@ def test_reasons_stand_sealed_and_nowhere_in_plain(desk: RunningDesk) -> None:
     assert read_reason(desk.parts, dpo_of("222"), emergency.ref)[1] == canary
     server = postgres.start(desk.installation.home / "postgres")
     assert search(atrest.dumps(server, desk.installation.settings().database), {"reason": "qvxzkanari"}) == []
+
+
+def test_the_last_one_of_a_day_is_opened_once_by_many_clicks(desk: RunningDesk) -> None:
+    staff = Staff("230", "Sari Staff", frozenset({"clinician"}))
+    for name in ("unknown", "unknown_too", "asked", "scan"):
+        break_glass(desk.parts, staff, desk.cases[name], REASON)
+
+    with ThreadPoolExecutor(4) as pool:
+        ref = desk.cases["strange"]
+        opened = list(pool.map(lambda _: break_glass(desk.parts, staff, ref, REASON), range(4)))
+
+    assert len({emergency.ref for emergency in opened}) == 1
+    assert rung(desk, "emergencies_reached", "230") == []

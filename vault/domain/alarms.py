@@ -14,6 +14,7 @@ class AlarmCode(StrEnum):
     CAP_NEAR = "cap_near"  # a person came near the limit for the third time within a week
     HONEY_READ = "honey_read"  # somebody looked at a subject that belongs to nobody
     EMERGENCY_OPENED = "emergency_opened"  # a person broke the glass; a second one must review it
+    EMERGENCIES_REACHED = "emergencies_reached"  # a person tried to break the glass more often a day than the limit
     EMERGENCY_NOT_JUSTIFIED = "emergency_not_justified"  # the review found no good reason
 
 

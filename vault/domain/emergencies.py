@@ -9,6 +9,7 @@ from vault.domain.roles import Role
 from vault.errors import RefusedError
 
 MAY_BREAK: Final = frozenset({Role.CLINICIAN, Role.REGISTRAR, Role.DPO})
+A_DAY: Final = timedelta(days=1)
 REVIEW_WITHIN: Final = timedelta(days=3)  # an emergency without review is overdue after this
 LONGEST_REASON: Final = 500  # characters: the access log's longest text
 _FEWEST_LETTERS, _FEWEST_WORDS = 20, 4

@@ -5,14 +5,17 @@ before anything of the case is shown. The reason lies sealed in the log and in t
 """
 
 import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from vault.accesslog.entries import Access
 from vault.domain.alarms import AlarmCode, Why
-from vault.domain.emergencies import MAY_BREAK, ReviewVerdict, written_reason
+from vault.domain.case import Case
+from vault.domain.emergencies import A_DAY, MAY_BREAK, ReviewVerdict, written_reason
 from vault.domain.roles import Purpose, Role
-from vault.errors import NotAllowedError, RefusedError
-from vault.steps.caps import at_cap
+from vault.errors import LimitError, NotAllowedError, RefusedError
+from vault.steps.caps import REFUSED, at_cap
 from vault.steps.casefile import CASE_FILE, CaseFile, access, record
 from vault.steps.parts import Parts, Staff
 from vault.storage.alarms import close_alarm, get_alarm, raise_alarm
@@ -21,6 +24,7 @@ from vault.storage.database import Connection
 from vault.storage.emergencies import (
     Emergency,
     add_emergency,
+    count_emergencies,
     emergencies_of,
     get_emergency,
     lock_emergencies,
@@ -51,6 +55,7 @@ def break_glass(parts: Parts, staff: Staff, ref: str, reason: str) -> Emergency:
     :param reason: at least a sentence, at most 500 characters; sealed.
     :raises NotAllowedError: a role that opens no cases.
     :raises RefusedError: no such case, no rule that keeps her out of it now, or no reason worth the name.
+    :raises LimitError: as many emergencies within a day as ``limits.emergencies_a_day``; logged, and it rings.
     """
     if not staff.roles & MAY_BREAK:
         raise NotAllowedError("not_staff", "your role opens no cases", ref=ref)
@@ -59,23 +64,67 @@ def break_glass(parts: Parts, staff: Staff, ref: str, reason: str) -> Emergency:
         running = running_emergency(connection, staff.actor, ref, parts.now())
     if running is not None:
         return running
+    look = _reasoned(parts, staff, case, reason)
+    if _may_no_more(parts, staff, ref):
+        parts.log.record([replace(look, outcome=REFUSED)])
+        raise _reached(ref)
+    opened = _open(parts, CaseFile(parts, ref, record(parts, [look])[0]), staff, str(look.emergency))
+    if opened is None:
+        raise _reached(ref)
+    return opened
+
+
+def _reasoned(parts: Parts, staff: Staff, case: Case, reason: str) -> Access:
+    """Describe the look with its reason, where some rule refuses it now."""
     text = written_reason(reason)
     look = access(
-        parts, Purpose.CASE_HANDLING, case=ref, subject=case.subject, kinds=[CASE_FILE], staff=staff, emergency=text
+        parts,
+        Purpose.CASE_HANDLING,
+        case=case.ref,
+        subject=case.subject,
+        kinds=[CASE_FILE],
+        staff=staff,
+        emergency=text,
     )
     if staff.roles & OPENERS and not at_cap(parts, look):
-        raise RefusedError("emergency_not_needed", "you may open this case without breaking the glass", ref=ref)
-    file = CaseFile(parts, ref, record(parts, [look])[0])
+        raise RefusedError("emergency_not_needed", "you may open this case without breaking the glass", ref=case.ref)
+    return look
+
+
+def _reached(ref: str) -> LimitError:
+    advice = "you have broken the glass as often as one person may a day; ask somebody else to open the case"
+    return LimitError("emergencies_reached", advice, ref=ref)
+
+
+def _may_no_more(parts: Parts, staff: Staff, ref: str) -> bool:
     with parts.database.connect() as connection:
-        return _open(parts, connection, file, staff, text)
+        lock_emergencies(connection, staff.actor)
+        running = running_emergency(connection, staff.actor, ref, parts.now())
+        return running is None and _spent(parts, connection, staff, ref)
 
 
-def _open(parts: Parts, connection: Connection, file: CaseFile, staff: Staff, reason: str) -> Emergency:
-    lock_emergencies(connection, staff.actor, file.ref)
+def _spent(parts: Parts, connection: Connection, staff: Staff, ref: str) -> bool:
+    """Tell whether a person has had all her emergencies of a day, and ring if so."""
+    now, limit = parts.now(), parts.settings.limits.emergencies_a_day
+    if count_emergencies(connection, staff.actor, now - A_DAY) < limit:
+        return False
+    detail = {"limit": str(limit)}
+    raise_alarm(connection, AlarmCode.EMERGENCIES_REACHED, at=now, actor=staff.actor, case=ref, detail=detail)
+    return True
+
+
+def _open(parts: Parts, file: CaseFile, staff: Staff, reason: str) -> Emergency | None:
+    """Open one, or take the same one that another process opened; None when that was faster with the day's last."""
+    with parts.database.connect() as connection:
+        lock_emergencies(connection, staff.actor)
+        running = running_emergency(connection, staff.actor, file.ref, parts.now())
+        if running is not None:
+            return running
+        return None if _spent(parts, connection, staff, file.ref) else _insert(parts, connection, file, staff, reason)
+
+
+def _insert(parts: Parts, connection: Connection, file: CaseFile, staff: Staff, reason: str) -> Emergency:
     now = parts.now()
-    running = running_emergency(connection, staff.actor, file.ref, now)
-    if running is not None:
-        return running
     alarm = raise_alarm(connection, AlarmCode.EMERGENCY_OPENED, at=now, actor=staff.actor, case=file.ref)
     until = now + timedelta(minutes=parts.settings.limits.emergency_minutes)
     opened = Emergency(f"EMG-{secrets.token_hex(5).upper()}", file.ref, staff.actor, now, until, alarm)

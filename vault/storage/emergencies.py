@@ -30,9 +30,16 @@ class Emergency:
     verdict: str | None = None
 
 
-def lock_emergencies(connection: Connection, actor: str, case: str) -> None:
-    """Let nobody else open one for this person and case until the transaction ends."""
-    connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 7046))", (f"{actor}|{case}",))
+def lock_emergencies(connection: Connection, actor: str) -> None:
+    """Let no other process count or open one for this person until the transaction ends."""
+    connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 7046))", (actor,))
+
+
+def count_emergencies(connection: Connection, actor: str, since: datetime) -> int:
+    """Count a person's emergencies since a moment."""
+    query = "select count(*) from emergencies where actor = %s and opened_at > %s"
+    row = connection.execute(query, (actor, since)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def add_emergency(connection: Connection, emergency: Emergency) -> None:
