@@ -3,7 +3,10 @@
 moto decrypts with disabled and deleted keys: nothing about destruction is tested here.
 """
 
+import base64
 import json
+import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -97,6 +100,24 @@ def test_rotating_never_brings_the_key_out_of_kms(settings: KmsSettings, monkeyp
 
     assert second.rotate("record", "S-1", moved) == moved
     assert asked == ["re_encrypt", "re_encrypt"]
+
+
+def test_no_key_is_logged_by_who_debugs_everything(settings: KmsSettings, caplog: pytest.LogCaptureFixture) -> None:
+    key = secrets.token_bytes(32)
+
+    with caplog.at_level(logging.DEBUG):
+        holder = KmsHolder(settings)
+        assert holder.unwrap("record", "S-1", holder.wrap("record", "S-1", key)) == key
+
+    assert base64.b64encode(key).decode() not in caplog.text
+    assert not any(shown in caplog.text for shown in (repr(key), repr(key)[2:-1], key.hex()))
+
+
+def test_the_environment_does_not_lead_to_another_kms(settings: KmsSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:1")
+
+    assert KmsLine(changed(settings, endpoint=None)).endpoint == f"https://kms.{settings.region}.amazonaws.com"
 
 
 def test_a_mac_is_made_in_kms_with_the_labels_key(settings: KmsSettings, holder: KmsHolder) -> None:

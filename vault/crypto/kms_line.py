@@ -3,6 +3,7 @@
 Clients of the key service wait ten seconds for an answer, so two tries with short waits must fit into that.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ _CONNECT_SECONDS: Final = 1.5
 _READ_SECONDS: Final = 2.5
 _TRIES: Final = 2
 _FORBIDDEN = 403  # of HTTP
+_ALONE: Mapping[str, Any] = {"ignore_configured_endpoint_urls": True}  # the settings alone say where the keys are
+_TALKATIVE = ("boto3", "botocore", "urllib3")  # who debugs them would find whole requests in the log, keys and all
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
 _WRONG_BYTES = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
 _CLIENTS = {
@@ -82,11 +85,14 @@ class KmsLine(Private):
 
     def __init__(self, settings: KmsSettings, credentials: tuple[str, str] | None = None) -> None:
         access, secret = credentials or _credentials(settings)
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._client = boto3.client(
             "kms",
             region_name=settings.region,
             endpoint_url=settings.endpoint,
             config=Config(
+                **_ALONE,
                 connect_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
                 retries={"mode": "standard", "total_max_attempts": _TRIES},
