@@ -345,10 +345,18 @@ def test_a_silent_kms_is_not_waited_for_without_end(
     handler.silent.set()
     monkeypatch.setattr(kms_line, "_READ_SECONDS", 0.2)
 
-    with pytest.raises(OutOfReachError, match="kms_away"):
-        KmsHolder(changed(settings, endpoint=endpoint)).wrap("record", "S-1", KEY)
+    monkeypatch.setattr(kms_line, "_REST_SECONDS", 60.0)
+    holder = KmsHolder(changed(settings, endpoint=endpoint))
 
+    for _ in range(10):  # those that queue up are refused at once
+        with pytest.raises(OutOfReachError, match="kms_away"):
+            holder.wrap("record", "S-1", KEY)
     assert len(handler.asked) == 2
+
+    monkeypatch.setattr(holder._line, "_rested", 0.0)  # the rest is over
+    handler.silent.clear()
+    with pytest.raises(OutOfReachError, match="kms_busy"):
+        holder.wrap("record", "S-1", KEY)
 
 
 def test_all_waiting_fits_into_the_patience_of_the_key_services_clients() -> None:

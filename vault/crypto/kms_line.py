@@ -4,6 +4,7 @@ Clients of the key service wait ten seconds for an answer, so two tries with sho
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from vault.settings_keys import KmsSettings
 _CONNECT_SECONDS: Final = 1.5
 _READ_SECONDS: Final = 2.5
 _TRIES: Final = 2
+_REST_SECONDS: Final = 5.0  # after a silence: requests that queue up must not each wait for the next one
 _FORBIDDEN = 403  # of HTTP
 _ALONE: Mapping[str, Any] = {"ignore_configured_endpoint_urls": True}  # the settings alone say where the keys are
 _TALKATIVE = ("boto3", "botocore", "urllib3")  # who debugs them would find whole requests in the log, keys and all
@@ -100,6 +102,7 @@ class KmsLine(Private):
             aws_access_key_id=access,
             aws_secret_access_key=secret,
         )
+        self._rested = 0.0  # until when nothing is asked, on the monotonic clock
 
     @property
     def endpoint(self) -> str:
@@ -115,6 +118,8 @@ class KmsLine(Private):
         :raises OutOfReachError: KMS doesn't answer, is too busy, or the key can't be used now.
         :raises WrongUseError: no credentials, or a key of another kind.
         """
+        if time.monotonic() < self._rested:
+            raise _away()
         try:
             answer: Mapping[str, Any] = getattr(self._client, verb)(**words)
         except ClientError as error:
@@ -125,7 +130,8 @@ class KmsLine(Private):
         except ParamValidationError:
             raise WrongUseError("kms_request", "AWS KMS takes no such request; check the keys in [keys.kms]") from None
         except BotoCoreError:
-            raise OutOfReachError("kms_away", "AWS KMS doesn't answer; check keys.kms.endpoint and the line") from None
+            self._rested = time.monotonic() + _REST_SECONDS
+            raise _away() from None
         return answer
 
 
@@ -145,6 +151,10 @@ def _refusal(error: ClientError) -> VaultError:
         return tampered()
     forbidden = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _FORBIDDEN
     return _ERRORS.get(code, _denied if forbidden else _failed)()
+
+
+def _away() -> VaultError:
+    return OutOfReachError("kms_away", "AWS KMS doesn't answer; check keys.kms.endpoint and the line")
 
 
 def _failed() -> VaultError:
