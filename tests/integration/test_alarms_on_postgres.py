@@ -10,6 +10,8 @@ import pytest
 from vault.errors import ConflictError
 from vault.storage.alarms import close_alarm, get_alarm, open_alarms, raise_alarm
 from vault.storage.database import Database
+from vault.storage.honey import add_honey
+from vault.storage.looks import add_look
 from vault.storage.migrate import migrate
 from vault.testing.postgres import postgres
 
@@ -25,6 +27,25 @@ def database() -> Iterator[Database]:
         made = Database(settings, size=8)
         yield made
         made.close()
+
+
+def test_the_tables_go_and_come_with_data_in_them() -> None:
+    with postgres() as server:
+        settings = server.create_database("dsr_watch")
+        migrate(settings)
+        database = Database(settings)
+        ref = ring(database)
+        with database.connect() as connection:
+            close_alarm(connection, ref, "staff:9", NOW, "test")
+            add_look(connection, "staff:7", b"mark", NOW)
+            add_honey(connection, b"mark", NOW, "office:registry")
+
+        assert migrate(settings, "0002") == "0002"
+        migrate(settings)
+
+        assert counts(database) == []
+        assert ring(database) != ref
+        database.close()
 
 
 @pytest.fixture(autouse=True)
