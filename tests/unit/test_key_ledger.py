@@ -103,6 +103,12 @@ def test_line_that_a_kill_tore_is_passed_over_and_spoils_no_other(path: Path, cu
     assert len(Ledger(path)) == 2 + whole
 
 
+def test_line_torn_behind_a_quote_in_its_reference_is_torn(path: Path) -> None:
+    whole = json.dumps({"kind": "log", "ref": 'a"}b'}).encode()
+
+    assert len(reopened(path, LINE + whole[: whole.index(b"b")] + b"\n" + LINE)) == 1
+
+
 def test_whole_line_without_its_end_counts(path: Path) -> None:
     assert len(reopened(path, LINE[:-1])) == 1
 

@@ -5,6 +5,7 @@ back; the ledger, which stands with the key service, keeps it shut.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,8 @@ from vault.crypto.keyservice import KINDS, check_reference
 from vault.errors import KeyMissingError, OutOfReachError, WrongUseError
 
 DESTROYED: Final = "key_destroyed"
+_HEADS: Final = tuple(b'{"kind": "%s", "ref": "' % kind.encode("ascii") for kind in KINDS)
+_TORN_REF: Final = re.compile(rb'(?:[ !#-\[\]-~]|\\["\\])*["\\]?')
 
 
 class Ledger:
@@ -74,7 +77,7 @@ def key_destroyed() -> KeyMissingError:
 def _parse(text: bytes) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for line in text.split(b"\n"):
-        if not line.endswith(b'"}'):  # nothing, or torn by a kill: nobody was told that this key is destroyed
+        if _torn(line):  # nobody was told that this key is destroyed
             continue
         try:
             body = json.loads(line)
@@ -85,6 +88,14 @@ def _parse(text: bytes) -> set[tuple[str, str]]:
             raise _damaged()
         found.add((kind, ref))
     return found
+
+
+def _torn(line: bytes) -> bool:
+    """Tell a line that a kill cut short, or no line at all, from a whole one."""
+    return any(
+        head.startswith(line) or (line.startswith(head) and _TORN_REF.fullmatch(line, len(head)) is not None)
+        for head in _HEADS
+    )
 
 
 def _render(kind: str, ref: str) -> bytes:
