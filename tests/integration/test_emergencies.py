@@ -181,6 +181,7 @@ def test_the_officer_sees_it_reviews_it_and_the_alarm_closes(desk: RunningDesk) 
     assert not rung(desk, "emergency_opened", "211")
     reviewed = emergency_of(desk, "unknown_too", "211")
     assert (reviewed.verdict, reviewed.reviewed_by) == ("justified", "staff:212")
+    assert dpo.page(f"/emergencies/{emergency.ref}").all(data_field="words")[0].text == WORDS
     assert "Justified" in dpo.page(f"/cases/{desk.cases['unknown_too']}").text
     with pytest.raises(DeskError, match="409 emergency_reviewed"):
         dpo.send(form, {"verdict": "not_justified", "words": WORDS})

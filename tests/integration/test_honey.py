@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from vault.accesslog.entries import Access
 from vault.cli import main
 from vault.domain.records import RecordKind
 from vault.domain.roles import Purpose
+from vault.steps import honey as honey_step
 from vault.steps.alarms import alarms
 from vault.storage.alarms import Alarm
 from vault.storage.database import Database
@@ -88,8 +90,20 @@ def test_marks_are_set_listed_and_taken_away(desk: RunningDesk, honey: Patient) 
     assert dsr(desk, "register", "honey", "list")[1] == {"subjects": [], "strays": 0}
 
 
-def test_only_a_subject_of_the_register_is_marked(desk: RunningDesk) -> None:
-    assert dsr(desk, "register", "honey", "add", "P-NOBODY")[0] == 1
+@pytest.mark.parametrize("verb", ["add", "remove"])
+@pytest.mark.parametrize("ref", ["P-NOBODY", "", "P|X", "Ä"], ids=["unknown", "empty", "bar", "letter"])
+def test_only_a_subject_of_the_register_is_marked(desk: RunningDesk, verb: str, ref: str) -> None:
+    assert dsr(desk, "register", "honey", verb, ref)[0] == 1
+    assert dsr(desk, "register", "honey", "list")[1] == {"subjects": [], "strays": 0}
+
+
+def test_in_another_system_s_register_any_reference_is_marked(desk: RunningDesk) -> None:
+    with desk.installation.office("registry") as parts:
+        remote = parts.settings.register.model_copy(update={"kind": "fhir"})
+        elsewhere = replace(parts, settings=parts.settings.model_copy(update={"register": remote}))
+
+        assert honey_step.add(elsewhere, "abc-123")
+        assert honey_step.marked(elsewhere) == ([], 1)
 
 
 @pytest.mark.usefixtures("honey")

@@ -23,7 +23,7 @@ GRANTED: Final = "granted"
 _LONGEST_TEXT = 500  # characters
 _MOST_KINDS = 64
 _FIRST_YEAR = 2000
-_SUBJECT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+SUBJECT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _TEXT, _MAYBE_TEXT = (str,), (str, type(None))
 _ENTRY: Final[Mapping[str, tuple[type, ...]]] = {
@@ -97,7 +97,7 @@ def check(access: Access) -> None:
         raise _unfit("a look's time has a time zone")
     if access.case is not None and not REFERENCE.fullmatch(access.case):
         raise _unfit("a look names a case by its reference, such as DSR-2026-7K3QXM")
-    if access.subject is not None and not _SUBJECT.fullmatch(access.subject):
+    if access.subject is not None and not SUBJECT.fullmatch(access.subject):
         raise _unfit("a look names a subject by the register's reference: letters, digits, '.', '_' and '-'")
     if not 0 < len(access.kinds) <= _MOST_KINDS or not all(map(_KIND.fullmatch, access.kinds)) or access.count < 0:
         raise _unfit("a look names the record kinds that it opens, in lower case, and how many items")

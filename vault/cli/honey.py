@@ -28,7 +28,7 @@ def list_() -> Answer:
     """Tell which subjects are marked; every subject's mark is made anew for that, because only marks are stored."""
     with open_office("registry") as parts:
         found, strays = step.marked(parts)
-    lines = [*found, *([f"{strays} more belong to nobody on the register"] if strays else [])]
+    lines = [*found, *([f"{strays} more fit no subject of our own register"] if strays else [])]
     return Answer({"subjects": found, "strays": strays}, lines or ["nobody is watched"])
 
 

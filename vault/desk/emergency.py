@@ -44,10 +44,12 @@ def break_glass(visit: Visit) -> Page | Response:
 def show_review(visit: Visit) -> Page:
     """Show an emergency with its reason; the look is logged."""
     staff = visit.session.staff
-    found, reason = step.read_reason(visit.desk.parts, staff, visit.path("ref"))
+    found, reason, words = step.read_reason(visit.desk.parts, staff, visit.path("ref"))
     may = found.reviewed_at is None and found.actor != staff.actor
-    values = {"emergency": found, "reason": reason, "may_review": may, "verdicts": list(ReviewVerdict)}
-    return Page("emergency_review.html", values)
+    return Page(
+        "emergency_review.html",
+        {"emergency": found, "reason": reason, "words": words, "may_review": may, "verdicts": list(ReviewVerdict)},
+    )
 
 
 def review(visit: Visit) -> Response:

@@ -151,14 +151,15 @@ def find_emergency(parts: Parts, ref: str) -> Emergency:
     return found
 
 
-def read_reason(parts: Parts, staff: Staff, ref: str) -> tuple[Emergency, str]:
-    """Open an emergency and its reason for the reviewer; this look is logged and counted too.
+def read_reason(parts: Parts, staff: Staff, ref: str) -> tuple[Emergency, str, str]:
+    """Open an emergency, its reason and the reviewer's words, '' before the review; the look is logged and counted.
 
     :raises NotAllowedError: not the data protection officer.
     """
     emergency, file = _for_review(parts, staff, ref)
-    said: dict[str, Any] = file.get(_reason_item(emergency.ref)) or {}
-    return emergency, str(said.get("reason", ""))
+    said: dict[str, Any] = file.get(_reason_item(ref)) or {}
+    found: dict[str, Any] = file.get(_review_item(ref)) or {}
+    return emergency, str(said.get("reason", "")), str(found.get("words", ""))
 
 
 def review_emergency(parts: Parts, staff: Staff, ref: str, verdict: str, words: str) -> Emergency:
@@ -177,7 +178,7 @@ def review_emergency(parts: Parts, staff: Staff, ref: str, verdict: str, words: 
     now = parts.now()
     with parts.database.connect() as connection:
         set_review(connection, ref, by=staff.actor, at=now, verdict=verdict)
-        file.put(connection, f"emergency-review:{ref}", {"words": words.strip(), "by": staff.actor})
+        file.put(connection, _review_item(ref), {"words": words.strip(), "by": staff.actor})
         _settle_alarm(connection, emergency, staff, now)
         if verdict == ReviewVerdict.NOT_JUSTIFIED:
             _ring_again(connection, emergency, now)
@@ -214,3 +215,7 @@ def _settle_alarm(connection: Connection, emergency: Emergency, staff: Staff, no
 
 def _reason_item(ref: str) -> str:
     return f"emergency:{ref}"
+
+
+def _review_item(ref: str) -> str:
+    return f"emergency-review:{ref}"
