@@ -5,6 +5,7 @@ A professional's own personal identity code is never taken as the identifier; a 
 """
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,7 +38,7 @@ class Authors(Private):
     def learn(self, resource: Mapping[str, Any], full_url: str | None, base: str | None) -> None:
         """Remember a professional, a role or an organisation under every name that others may use."""
         names = names_of(resource, full_url, base)
-        elements = Elements(dict(resource))
+        elements = Elements(deepcopy(dict(resource)))
         if resource.get("resourceType") == "PractitionerRole":
             role = _role(elements, lambda name: normal(name, full_url, base))
             self._roles.update(dict.fromkeys(names, role))
@@ -77,7 +78,7 @@ def _take(element: Elements, resource: Elements, authors: Authors, spell: Callab
         return Author(display or UNKNOWN, UNKNOWN, UNKNOWN)
     if target.startswith("#"):
         inside = [item for item in resource.children("contained") if item.rest.get("id") == target[1:]]
-        return author_of(Elements(dict(inside[0].rest))) if inside else Author(display or UNKNOWN, UNKNOWN, UNKNOWN)
+        return author_of(Elements(deepcopy(inside[0].rest))) if inside else Author(display or UNKNOWN, UNKNOWN, UNKNOWN)
     return authors.find(spell(target)) or Author(display or UNKNOWN, target, UNKNOWN)
 
 

@@ -81,6 +81,7 @@ class _Version(Private):
     """One version of a resource, read; ``content`` is used up by the mapping."""
 
     content: Content
+    kind: str
     name: str
     tag: str
     time: str
@@ -150,13 +151,14 @@ class Chart(Private, shows=("subject",)):
         meta = content.get("meta")
         time = str(meta.get("lastUpdated") or "") if isinstance(meta, dict) else ""
         version = str(meta.get("versionId") or "") if isinstance(meta, dict) else ""
-        return _Version(content, names[0] if names else f"content:{tag}", tag, f"{time}|{version:0>12}", source)
+        name = names[0] if names else f"content:{tag}"
+        return _Version(content, resource_type(content), name, tag, f"{time}|{version:0>12}", source)
 
     def _around(self, versions: Sequence[_Version]) -> Around:
         people: dict[str, Author] = {}
         goals: dict[str, str] = {}
         for version in versions:
-            kind = resource_type(version.content)
+            kind = version.kind
             names = names_of(version.content, version.source.full_url, self._reader.base)
             if kind == "Patient":
                 people |= dict.fromkeys(names, as_author(Elements(version.content), self.subject))
@@ -171,7 +173,7 @@ class Chart(Private, shows=("subject",)):
         return Around(self.subject, reader.refs.base, spell, reader.authors.within(people), self._tally, goals)
 
     def _entries(self, version: _Version, around: Around) -> list[Entry]:
-        content, kind = version.content, resource_type(version.content)
+        content, kind = version.content, version.kind
         around = replace(around, spell=_Spelling(version.source.full_url, self._reader.base))
         self._tally.others.update(without_others(content, self._own, around.spell))
         resource = Elements(content)
@@ -194,7 +196,7 @@ class Chart(Private, shows=("subject",)):
     def _replaced(self, version: _Version, entry: Entry, around: Around) -> str | None:
         found = [refs[-1] for name in entry.replaces if (refs := self._present.get(around.ref(name)))]
         if len(found) < len(entry.replaces):
-            self._tally.miss(resource_type(version.content), ["relatesTo.target"])
+            self._tally.miss(version.kind, ["relatesTo.target"])
         return found[0] if found else None
 
     def _record(self, ref: str, entry: Entry, corrects: str | None) -> Record:
