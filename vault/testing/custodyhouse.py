@@ -1,6 +1,7 @@
 """An installation that is all custody: a real PostgreSQL and key daemon; mail, objects and desk are names only."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -67,12 +68,14 @@ def custody_house(keys: Path | None = None) -> Iterator[CustodyHouse]:
     :param keys: a key directory to use; else one is made.
     """
     home = private_directory("dsr-cust-")
-    with postgres() as server, start_key_service(keys or home / "keys") as running:
-        database = server.create_vault("dsr_vault")
-        write_private(home / "dsr.toml", to_toml(_values(home, database, running)))
-        migrate(database)
-        yield CustodyHouse(Installation(home), server, running)
-    subprocess.run(["rm", "-rf", str(home)], check=True)
+    try:
+        with postgres() as server, start_key_service(keys or home / "keys") as running:
+            database = server.create_vault("dsr_vault")
+            write_private(home / "dsr.toml", to_toml(_values(home, database, running)))
+            migrate(database)
+            yield CustodyHouse(Installation(home), server, running)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def _values(home: Path, database: DatabaseSettings, keys: RunningKeyService) -> dict[str, Any]:
