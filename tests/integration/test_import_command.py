@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ from vault.testing.postgres import PostgresServer, postgres
 PEOPLE: list[Patient] = list(patients(11, 4))  # the last of them is no heavy one
 
 
+NUMBERS = count()
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """A database of its own and the key service."""
@@ -44,7 +48,7 @@ class House:
     service: RunningKeyService
 
     def run(self, path: Path, *, again: bool = False, base: str | None = None, batch: int = 6000) -> Outcome:
-        database = Database(self.settings)
+        database = Database(self.settings.for_office("registry"))
         try:
             return self.job(database, path, base, batch).run(again=again)
         finally:
@@ -59,7 +63,7 @@ class House:
         return Import(files, recipe, people, now=lambda: datetime.now(UTC), progress=lambda *_: None, batch=batch)
 
     def refusals(self, path: Path) -> list[tuple[int, str]]:
-        database = Database(self.settings)
+        database = Database(self.settings.for_office("registry"))
         try:
             return [(item.number, item.code) for item in self.job(database, path).table.refusals()]
         finally:
@@ -75,7 +79,7 @@ class House:
 
     def read(self, code: str) -> list[Record]:
         """Find and read somebody as the registry may."""
-        database, client = Database(self.settings), self.service.client("registry")
+        database, client = Database(self.settings.for_office("registry")), self.service.client("registry")
         keys = KeyRing(client, WrappedKeyTable(database), SealedKeyTable(database))
         log = AccessLog(database, keys, client)
         register = OwnRegister(database, keys, client, log)
@@ -109,9 +113,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Postgres
 
 
 @pytest.fixture
-def house(servers: tuple[PostgresServer, RunningKeyService], request: pytest.FixtureRequest) -> House:
-    name = f"dsr_{abs(hash(request.node.name)):x}"
-    settings = servers[0].create_database(name)
+def house(servers: tuple[PostgresServer, RunningKeyService]) -> House:
+    settings = servers[0].create_database(f"dsr_import_{next(NUMBERS)}")
     migrate(settings)
     return House(settings, servers[1])
 
