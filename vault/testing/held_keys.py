@@ -66,10 +66,11 @@ class HeldKeys:
         """The environment in which a child finds the settings, and the token if there is one."""
         return {**os.environ, "DSR_CONFIG": str(self.config)}
 
-    def write(self, holder: Mapping[str, Any]) -> None:
+    def write(self, holder: Mapping[str, Any], **others: Mapping[str, Any]) -> None:
         """Write the settings file.
 
         :param holder: what holds the root keys, as under ``[keys]``; ``custody`` and its table.
+        :param others: other tables that matter; each is names only where it is not given.
         """
         keys = {
             "socket": str(self.home / "s"),
@@ -77,7 +78,7 @@ class HeldKeys:
             "token_files": {name: str(path) for name, path in self.files.token_files.items()},
             **holder,
         }
-        write_private(self.config, render_toml({**_OTHERS, "keys": keys}))
+        write_private(self.config, render_toml({**_OTHERS, **others, "keys": keys}))
 
     def client(self, office: str) -> LocalKeyService:
         """Connect as an office."""
