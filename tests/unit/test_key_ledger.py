@@ -63,6 +63,15 @@ def test_line_is_on_the_disk_before_anybody_is_told(path: Path, monkeypatch: pyt
     assert synced == [LINE]
 
 
+def test_name_of_a_new_ledger_is_on_the_disk_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink()))
+
+    Ledger(path)
+
+    assert synced == [path.parent]
+
+
 def test_disk_that_takes_nothing_destroys_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = Ledger(path)
 

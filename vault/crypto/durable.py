@@ -23,7 +23,7 @@ def write_once(path: Path, content: bytes, mode: int) -> Path | None:
             os.link(draft, path)  # unlike a rename, never over another's file
         except FileExistsError:
             return None
-    _sync(path.parent)
+    sync_directory(path.parent)
     return path
 
 
@@ -34,7 +34,7 @@ def replace(path: Path, content: bytes, mode: int) -> None:
     """
     with _draft(path, content, mode) as draft:
         draft.rename(path)
-    _sync(path.parent)
+    sync_directory(path.parent)
 
 
 @contextlib.contextmanager
@@ -68,8 +68,11 @@ def _draft(path: Path, content: bytes, mode: int) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _sync(directory: Path) -> None:
-    """Bring the directory's entries to the disk: a file whose name is lost is lost."""
+def sync_directory(directory: Path) -> None:
+    """Bring a directory's entries to the disk: a file whose name is lost is lost.
+
+    :raises OSError: the directory can't be opened, or the disk did not take them.
+    """
     opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(opened)

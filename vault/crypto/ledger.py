@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from vault.crypto.appended import AppendedFile
+from vault.crypto.durable import sync_directory
 from vault.crypto.keyservice import KINDS, check_reference
 from vault.errors import KeyMissingError, OutOfReachError, WrongUseError
 
@@ -32,9 +33,10 @@ class Ledger:
         self._lines = AppendedFile(path, "ledger")
         try:
             self._destroyed = _parse(self._lines.read())
-        except WrongUseError:
+            sync_directory(path.parent)  # a new file's name must outlast a power cut, as its lines do
+        except (WrongUseError, OSError) as error:
             self._lines.close()
-            raise
+            raise error if isinstance(error, WrongUseError) else _unreadable() from None
 
     def __len__(self) -> int:
         return len(self._destroyed)
@@ -100,6 +102,10 @@ def _torn(line: bytes) -> bool:
 
 def _render(kind: str, ref: str) -> bytes:
     return json.dumps({"kind": kind, "ref": ref}).encode("ascii") + b"\n"
+
+
+def _unreadable() -> WrongUseError:
+    return WrongUseError("ledger_missing", "the ledger's directory can't be read; give it to the key service's account")
 
 
 def _damaged() -> WrongUseError:
