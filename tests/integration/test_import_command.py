@@ -114,7 +114,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Postgres
 
 @pytest.fixture
 def house(servers: tuple[PostgresServer, RunningKeyService]) -> House:
-    settings = servers[0].create_database(f"dsr_import_{next(NUMBERS)}")
+    settings = servers[0].create_vault(f"dsr_import_{next(NUMBERS)}")
     migrate(settings)
     return House(settings, servers[1])
 
