@@ -87,7 +87,7 @@ class Progress:
 
 def _write(file: Path, told: dict[str, Any], places: Iterator[dict[str, Any]]) -> None:
     """Write the report as one JSON object, its places one a line, so that memory stays flat."""
-    head = json.dumps(told, indent=2).rstrip("}\n ")
+    head = json.dumps(told, indent=2).removesuffix("\n}")
     with file.open("w", encoding="utf-8") as out:
         out.write(f'{head},\n  "places": [')
         for number, place in enumerate(places):
