@@ -14,7 +14,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from vault.errors import WrongUseError
-from vault.settings_keys import KmsSettings, Pkcs11Settings
+from vault.settings_keys import KeySettings
 from vault.settings_parts import FilePath, Part
 
 DEFAULT_PATH = Path("/etc/dsr-vault/dsr.toml")
@@ -97,35 +97,6 @@ class ObjectSettings(Part):
     log_bucket: str = "dsr-vault-log"
     access_key_file: FilePath
     secret_key_file: FilePath
-
-
-class KeySettings(Part):
-    """The key service's socket, the files with each office's token, and what holds the root keys."""
-
-    socket: FilePath
-    token_files: dict[str, FilePath]
-    custody: Literal["local", "aws-kms", "pkcs11"] = "local"
-    key_file: FilePath | None = None
-    passphrase_file: FilePath | None = None
-    audit_file: FilePath | None = None
-    ledger_file: FilePath | None = None
-    kms: KmsSettings | None = None
-    pkcs11: Pkcs11Settings | None = None
-
-    @model_validator(mode="after")
-    def _one_holder(self) -> Self:
-        given = {"local": self.key_file or self.passphrase_file, "aws-kms": self.kms, "pkcs11": self.pkcs11}
-        others = [_HOLDER_PARTS[name] for name, part in given.items() if part and name != self.custody]
-        if others:
-            advice = f"keys.custody is {self.custody}: take {' and '.join(others)} out of the settings, or change it"
-            raise WrongUseError("custody_mixed", advice)
-        if self.custody != "local" and not given[self.custody]:
-            advice = f"keys.custody is {self.custody}: add the table {_HOLDER_PARTS[self.custody]}"
-            raise WrongUseError("custody_incomplete", advice)
-        return self
-
-
-_HOLDER_PARTS = {"local": "key_file and passphrase_file", "aws-kms": "[keys.kms]", "pkcs11": "[keys.pkcs11]"}
 
 
 class MailboxSettings(Part):

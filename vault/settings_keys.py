@@ -1,6 +1,6 @@
-"""Settings of what holds the root keys outside this machine's files: AWS KMS, or a PKCS#11 token."""
+"""Settings of the key service, and of what holds the root keys: a key file, AWS KMS, or a PKCS#11 token."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -44,3 +44,32 @@ class Pkcs11Settings(Part):
     pin_file: FilePath
     primary: RootNumber = 1
     bundle_file: FilePath
+
+
+class KeySettings(Part):
+    """The key service's socket, the files with each office's token, and what holds the root keys."""
+
+    socket: FilePath
+    token_files: dict[str, FilePath]
+    custody: Literal["local", "aws-kms", "pkcs11"] = "local"
+    key_file: FilePath | None = None
+    passphrase_file: FilePath | None = None
+    audit_file: FilePath | None = None
+    ledger_file: FilePath | None = None
+    kms: KmsSettings | None = None
+    pkcs11: Pkcs11Settings | None = None
+
+    @model_validator(mode="after")
+    def _one_holder(self) -> Self:
+        given = {"local": self.key_file or self.passphrase_file, "aws-kms": self.kms, "pkcs11": self.pkcs11}
+        others = [_HOLDER_PARTS[name] for name, part in given.items() if part and name != self.custody]
+        if others:
+            advice = f"keys.custody is {self.custody}: take {' and '.join(others)} out of the settings, or change it"
+            raise WrongUseError("custody_mixed", advice)
+        if self.custody != "local" and not given[self.custody]:
+            advice = f"keys.custody is {self.custody}: add the table {_HOLDER_PARTS[self.custody]}"
+            raise WrongUseError("custody_incomplete", advice)
+        return self
+
+
+_HOLDER_PARTS = {"local": "key_file and passphrase_file", "aws-kms": "[keys.kms]", "pkcs11": "[keys.pkcs11]"}

@@ -19,7 +19,8 @@ from vault.accesslog.notes import VerifierKey, open_checkpoint, parse_vkey, rend
 from vault.accesslog.publish import LogParts, publish
 from vault.cli import main
 from vault.crypto.keyring import KeyRing
-from vault.settings import DatabaseSettings, KeySettings, LogSettings, Settings
+from vault.settings import DatabaseSettings, LogSettings, Settings
+from vault.settings_keys import KeySettings
 from vault.storage.database import Database
 from vault.storage.keys import SealedKeyTable, WrappedKeyTable
 from vault.storage.migrate import migrate

@@ -36,7 +36,8 @@ from rich.pretty import pretty_repr
 import vault
 from vault.domain.private import Private
 from vault.errors import WrongUseError
-from vault.settings import DatabaseSettings, KeySettings, ObjectSettings
+from vault.settings import DatabaseSettings, ObjectSettings
+from vault.settings_keys import KeySettings
 from vault.settings_parts import Part
 from vault.testing.canaries import search
 

@@ -11,7 +11,8 @@ from vault.crypto.custody import Custody
 from vault.crypto.holders import open_holder
 from vault.crypto.keydir import KeyDirectory, init
 from vault.errors import WrongUseError
-from vault.settings import KeySettings, load
+from vault.settings import load
+from vault.settings_keys import KeySettings
 from vault.testing.held_keys import held_keys
 from vault.testing.keyservice import ORIGIN
 

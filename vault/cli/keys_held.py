@@ -5,7 +5,8 @@ from vault.crypto.holder_setup import RELOAD, add_held_root, promote_held_root, 
 from vault.crypto.holders import open_holder
 from vault.crypto.local import KeyServiceStatus
 from vault.errors import RefusedError, WrongUseError
-from vault.settings import KeySettings, load
+from vault.settings import load
+from vault.settings_keys import KeySettings
 
 
 def held_settings(custody: str) -> KeySettings:

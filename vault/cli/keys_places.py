@@ -8,7 +8,8 @@ import click
 
 from vault.crypto.keydir import KeyDirectory
 from vault.errors import WrongUseError
-from vault.settings import KeySettings, load
+from vault.settings import load
+from vault.settings_keys import KeySettings
 
 FILE = click.Path(path_type=Path)
 DIRECTORY = click.option(

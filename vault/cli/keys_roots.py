@@ -15,7 +15,8 @@ from vault.crypto.roots import add_root, change_key_file, promote_root, remove_r
 from vault.domain.roles import OfficeName
 from vault.errors import OutOfReachError, RefusedError
 from vault.office import open_office
-from vault.settings import KeySettings, read_secret
+from vault.settings import read_secret
+from vault.settings_keys import KeySettings
 from vault.steps.rewrap import rewrap as rewrap_keys
 from vault.steps.shred import shred as shred_subject
 from vault.storage.custody import RootCount, counts

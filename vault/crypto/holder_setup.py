@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vault.crypto.holders import open_holder
 from vault.crypto.keydir import KeyDirectory, check_origin, make_publics, make_tokens
 from vault.errors import WrongUseError
-from vault.settings import KeySettings
+from vault.settings_keys import KeySettings
 
 if TYPE_CHECKING:
     from vault.crypto.kms import KmsHolder

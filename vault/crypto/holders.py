@@ -5,7 +5,7 @@ from vault.crypto.holder import Holder
 from vault.crypto.keyfile import read_key_file
 from vault.crypto.keyservice import BOXES
 from vault.errors import WrongUseError
-from vault.settings import KeySettings
+from vault.settings_keys import KeySettings
 
 
 def open_holder(settings: KeySettings) -> Holder:

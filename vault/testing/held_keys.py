@@ -12,7 +12,8 @@ from typing import Any
 
 from vault.crypto.keydir import KeyDirectory, ledger_beside
 from vault.crypto.local import LocalKeyService
-from vault.settings import KeySettings, load, read_secret
+from vault.settings import load, read_secret
+from vault.settings_keys import KeySettings
 from vault.testing.places import guarded, private_directory, write_private
 from vault.testing.processes import Running, launch, stop, wait_until
 

@@ -10,8 +10,7 @@ from vault.crypto.kms_line import KmsLine
 from vault.crypto.local import KeyServiceStatus
 from vault.crypto.pkcs11_setup import describe_token, look_at_token
 from vault.errors import NotAllowedError
-from vault.settings import KeySettings
-from vault.settings_keys import KmsSettings, Pkcs11Settings
+from vault.settings_keys import KeySettings, KmsSettings, Pkcs11Settings
 
 _AWS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws", ".api.amazonwebservices.com.cn")
 _STAND_IN = (

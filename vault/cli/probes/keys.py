@@ -12,7 +12,8 @@ from vault.crypto.local import KeyServiceStatus, LocalKeyService
 from vault.crypto.policy import POLICY
 from vault.domain.roles import OfficeName
 from vault.errors import NotAllowedError, OutOfReachError, TamperedError, VaultError, WrongUseError
-from vault.settings import KeySettings, Settings, read_secret
+from vault.settings import Settings, read_secret
+from vault.settings_keys import KeySettings
 
 _REF = "dsr-doctor/2000"  # no subject of anybody's
 _BOTH = {("wrap", "log"), ("unwrap", "log")}
