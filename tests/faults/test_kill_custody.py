@@ -15,6 +15,7 @@ from vault.crypto.custody import Custody
 from vault.crypto.holder import Roots
 from vault.crypto.keydir import KeyDirectory, init
 from vault.crypto.keyfile import read_key_file
+from vault.crypto.local import LocalKeyService
 from vault.crypto.roots import roots_of
 from vault.domain.records import CARE_KINDS, IDENTITY_KINDS
 from vault.errors import KeyMissingError, OutOfReachError
@@ -35,8 +36,9 @@ from vault.testing.custodyhouse import (
     until,
 )
 from vault.testing.fill import fill
-from vault.testing.keyservice import ORIGIN, start_key_service
+from vault.testing.keyservice import ORIGIN, launch_key_service, start_key_service
 from vault.testing.patients import Patient, patients
+from vault.testing.processes import stop
 
 # every call in `make fuzz`, a sample of them in `make test`
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
@@ -207,3 +209,33 @@ def test_every_destroyed_key_that_was_answered_outlives_a_kill_of_the_daemon(tmp
         daemon.client("keeper").destroy("record", "S-none")
     with start_key_service(tmp_path / "k") as daemon, pytest.raises(KeyMissingError, match="key_destroyed"):
         daemon.client("registry").wrap("record", "S-none", KEY)
+
+
+def test_rewrap_goes_on_after_the_key_service_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with custody_house() as house:
+        with house.installation.office("registry") as parts:
+            parts.keys.make_data_keys("record", BULK)
+        for act in (add_in, promote_in):
+            act(house.keys.files.path)
+            house.hup()
+        real, calls = LocalKeyService.rotate, count(1)
+
+        def rotate(service: LocalKeyService, kind: str, ref: str, wrapped: bytes) -> bytes:
+            if next(calls) == len(BULK) // 2:
+                os.kill(house.keys.process.pid, signal.SIGKILL)
+            return real(service, kind, ref, wrapped)
+
+        monkeypatch.setattr(LocalKeyService, "rotate", rotate)
+        with house.installation.office("keeper") as parts, pytest.raises(OutOfReachError, match="key_service_away"):
+            rewrap(parts)
+
+        again = launch_key_service(house.keys.files, house.keys.socket)
+        try:
+            with house.installation.office("keeper") as parts:
+                assert rewrap(parts)["faulty"] == 0
+            with house.installation.office("collector") as parts:
+                assert len(parts.keys.data_keys("record", BULK)) == len(BULK)
+            with house.installation.owner() as connection:
+                assert {one.root for one in counts(connection)} == {2}
+        finally:
+            stop(again.process)
