@@ -214,16 +214,37 @@ def test_a_missing_role_stops_the_migration_and_nothing_is_done(server: Postgres
 def test_the_administrators_sql_may_run_again_and_sets_the_newest_password(
     server: PostgresServer, settings: DatabaseSettings
 ) -> None:
-    role, file = office_role(NAME, "print"), settings.password_files["print"]
+    """With psql, as somebody who may make roles and nothing else."""
+    role, file, maker = office_role(NAME, "print"), settings.password_files["print"], "one-who-makes-roles"
     with psycopg.connect(server.dsn(server.admin), autocommit=True) as admin:
-        for _ in range(2):
-            admin.execute(role_sql({role: scram_verifier("another-password-1")}).encode())
+        admin.execute(f"create role maker login createrole password '{maker}'".encode())
+    words = role_sql({role: scram_verifier("another-password-1"), "dsr_rooms_new": scram_verifier("x")})
+    command: list[str | Path] = [
+        _psql(),
+        "-X",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-h",
+        server.host,
+        "-p",
+        str(server.port),
+        "-U",
+        "maker",
+        "postgres",
+    ]
+    for _ in range(2):
+        environment = {**os.environ, "PGPASSWORD": maker}
+        subprocess.run(command, input=words.encode(), env=environment, check=True, capture_output=True)
 
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(_dsn(settings, "print")).close()
     write_private(file, "another-password-1")
     with psycopg.connect(_dsn(settings, "print")) as connection:
         assert connection.execute("select current_user").fetchone() == (role,)
+
+
+def _psql() -> Path:
+    return max(Path("/usr/lib/postgresql").glob("*/bin/psql"))
 
 
 def test_the_composed_servers_first_start_makes_every_role(server: PostgresServer, tmp_path: Path) -> None:
@@ -236,9 +257,8 @@ def test_the_composed_servers_first_start_makes_every_role(server: PostgresServe
         .replace("dsr_vault", "dsr_first")
         .replace("database airflow", "database first_air")
     )
-    psql = next(path for path in sorted(Path("/usr/lib/postgresql").glob("*/bin")))
     environment = {
-        "PATH": f"{psql}:{os.environ['PATH']}",
+        "PATH": f"{_psql().parent}:{os.environ['PATH']}",
         "PGHOST": server.host,
         "PGPORT": str(server.port),
         "PGPASSWORD": read_secret(server.admin.password_file),
