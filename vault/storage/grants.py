@@ -9,8 +9,8 @@ the code's SQL needs and no more, ``update`` with the columns that its SET names
 where fewer will do, ``rows`` where the office needs only some kinds of them. ``where`` and ``returning``
 need ``select`` on their columns; ``for update`` needs ``update``; ``on conflict do nothing`` without a
 target needs nothing more. A table that no office uses stands in ``OWNERS_ONLY``, one that COPY fills in
-``UNGUARDED``. Then say in
-docs/threat-model.md what a thief of the office gets more (the table under *Who writes to the database*).
+``UNGUARDED``. An event or a move of a case that an office makes newly stands in ``EVENTS``. Then say in
+docs/threat-model.md what a thief of the office gets more (*Each office's room in the database*).
 """
 
 from collections.abc import Mapping
