@@ -1,5 +1,6 @@
 """How fast one core seals: a stream of 1 GiB and many short fields, beside the bare tools in the same run."""
 
+import io
 import json
 import re
 import statistics
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from bench.meter import most_memory
 from bench.rows import Row
@@ -22,6 +24,7 @@ FIELDS, FIELD_BYTES = 100_000, 200
 _ROUNDS = 3
 _PLACE = Context("case", "DSR-2026-7K3QXM", "original", "case:DSR-2026-7K3QXM", 1)
 _PEERS = Path(__file__).parents[1] / "build" / "peers" / "bin" / "python"
+_ONE_BUFFER, _FIELDS = "one-buffer", "fields"  # what a child is told to seal, unless it is a file
 _ONE_CORE = ("taskset", "-c", "0")
 
 
@@ -38,22 +41,24 @@ def sealing_rows(say: Callable[[str], None]) -> Iterator[Row]:
 
 def _stream_rows() -> Iterator[Row]:
     with _source() as source, tempfile.TemporaryDirectory(prefix="dsr-bench-") as folder:
+        file = str(source)
         peers = {
-            "openssl speed": (_openssl, 0.8),
-            "gpg -z0": (_gpg(Path(folder), source), 4.0),
-            "age": (_age(Path(folder), source), 1.5),
+            "openssl speed": (_openssl, 0.8, _ONE_BUFFER),
+            "gpg -z0": (_gpg(Path(folder), source), 4.0, file),
+            "age": (_age(Path(folder), source), 1.5, file),
         }
-        ours: list[float] = []
-        theirs: dict[str, list[float]] = {name: [] for name in peers}
+        speeds: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in peers}
         largest = 0.0
         for _ in range(_ROUNDS):
-            told = json.loads(_told([sys.executable, "-m", "bench.sealing", str(source)]))
-            ours.append(told["speed"])
-            largest = max(largest, told["rss"])
-            for name, (speed, _) in peers.items():
-                theirs[name].append(speed())
-    for name, (_, least) in peers.items():
-        yield _held(f"seal-stream/{name.split()[0]}", ours, "MiB/s", (name, theirs[name]), least)
+            for name, (peer, _, fed) in peers.items():
+                told = json.loads(_told([sys.executable, "-m", "bench.sealing", fed]))
+                speeds[name][0].append(told["speed"])
+                speeds[name][1].append(peer())
+                largest = max(largest, told["rss"])
+    for name, (_, least, fed) in peers.items():
+        fed_by = "from one buffer in memory, as openssl's" if fed == _ONE_BUFFER else "from a file in memory"
+        ours, theirs = speeds[name]
+        yield _held(f"seal-stream/{name.split()[0]}", ours, "MiB/s", (name, theirs), least, fed=f", {fed_by}")
     yield Row("seal-stream/memory", largest, "MiB", limit=64.0, at_most=True, note="largest resident size")
 
 
@@ -61,7 +66,7 @@ def _field_rows() -> Iterator[Row]:
     ours: list[float] = []
     theirs: dict[str, list[float]] = {"tink": [], "aws": []}
     for _ in range(_ROUNDS):
-        ours.append(float(_told([sys.executable, "-m", "bench.sealing", "fields"])))
+        ours.append(float(_told([sys.executable, "-m", "bench.sealing", _FIELDS])))
         told = json.loads(_told([_peers_python(), "-W", "ignore", _script(), str(FIELDS), str(FIELD_BYTES)]))
         for name, speeds in theirs.items():
             speeds.append(told[name])
@@ -71,7 +76,15 @@ def _field_rows() -> Iterator[Row]:
     yield _held("seal-fields/aws", ours, "fields/s", ("aws-encryption-sdk", theirs["aws"]), None)
 
 
-def _held(name: str, ours: Sequence[float], unit: str, peer: tuple[str, Sequence[float]], least: float | None) -> Row:
+def _held(
+    name: str,
+    ours: Sequence[float],
+    unit: str,
+    peer: tuple[str, Sequence[float]],
+    least: float | None,
+    *,
+    fed: str = "",
+) -> Row:
     ratio = statistics.median(mine / other for mine, other in zip(ours, peer[1], strict=True))
     return Row(
         name,
@@ -81,7 +94,7 @@ def _held(name: str, ours: Sequence[float], unit: str, peer: tuple[str, Sequence
         statistics.median(peer[1]),
         ratio,
         limit=least,
-        note=f"median of {len(ours)}, one core",
+        note=f"median of {len(ours)}, one core{fed}",
     )
 
 
@@ -145,11 +158,28 @@ def _script() -> str:
     return str(Path(__file__).with_name("fieldpeers.py"))
 
 
-def _seal_stream(source: Path) -> None:
+class _OneBuffer(io.RawIOBase):
+    """A stream of one buffer again and again, so that nothing but sealing is measured."""
+
+    def __init__(self) -> None:
+        self._left = STREAM * MIB // PIECE
+        self._piece = new_key() * (PIECE // 32)
+
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Give the buffer itself."""
+        self._left -= 1
+        return self._piece if self._left >= 0 and size == PIECE else b""
+
+
+def _seal_stream(source: BinaryIO) -> None:
     key = new_key()
-    with source.open("rb", buffering=0) as opened, Path("/dev/null").open("wb", buffering=0) as sink:
+    with Path("/dev/null").open("wb", buffering=0) as sink:
         begun = time.perf_counter()
-        size = seal_stream(key, _PLACE, opened, sink)
+        size = seal_stream(key, _PLACE, source, sink)
         speed = size / MIB / (time.perf_counter() - begun)
     print(json.dumps({"speed": speed, "rss": most_memory()}))
 
@@ -163,7 +193,10 @@ def _seal_fields() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "fields":
+    if sys.argv[1] == _FIELDS:
         _seal_fields()
+    elif sys.argv[1] == _ONE_BUFFER:
+        _seal_stream(cast("BinaryIO", _OneBuffer()))
     else:
-        _seal_stream(Path(sys.argv[1]))
+        with Path(sys.argv[1]).open("rb", buffering=0) as opened:
+            _seal_stream(opened)
