@@ -9,11 +9,12 @@ import pytest
 
 from vault.errors import ConflictError
 from vault.storage.alarms import close_alarm, get_alarm, open_alarms, raise_alarm
-from vault.storage.database import Database
+from vault.storage.database import Connection, Database
 from vault.storage.honey import add_honey
 from vault.storage.looks import add_look
 from vault.storage.migrate import migrate
 from vault.testing.postgres import postgres
+from vault.testing.processes import wait_until
 
 NOW = datetime(2026, 11, 22, 10, 59, 30, tzinfo=UTC)
 CASE = "DSR-2026-7K3QXM"
@@ -97,6 +98,22 @@ def test_twenty_at_once_are_one(database: Database) -> None:
 
     assert len(set(refs)) == 1
     assert counts(database) == [20]
+
+
+def test_who_raises_the_same_at_once_waits_and_counts(database: Database) -> None:
+    with ThreadPoolExecutor(1) as pool, database.connect() as connection:
+        first = raise_alarm(connection, "a_code", at=NOW, actor="staff:7", case=CASE)
+        second = pool.submit(ring, database)
+        wait_until(lambda: second.done() or waits(connection), "the second to wait for the first")
+        connection.commit()
+
+        assert second.result(timeout=60) == first
+    assert counts(database) == [2]
+
+
+def waits(connection: Connection) -> bool:
+    query = "select 1 from pg_locks where locktype = 'advisory' and not granted"
+    return connection.execute(query).fetchone() is not None
 
 
 def test_an_alarm_that_its_caller_took_back_never_rang(database: Database) -> None:

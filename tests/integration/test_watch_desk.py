@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,17 @@ def test_an_hour_later_the_place_is_free_again(desk: RunningDesk) -> None:
     assert marks_of(desk, "161") == 1
 
 
+def test_what_is_opened_again_counts_from_then(desk: RunningDesk) -> None:
+    staff = Staff("165", "Sari Staff", frozenset({"registrar"}))
+    for _ in range(2):
+        open_particulars(desk.parts, staff, desk.cases["asked"])
+        back_in_time(desk, "looks", "165", minutes=40)
+
+    open_particulars(desk.parts, staff, desk.cases["unknown"])
+
+    assert marks_of(desk, "165") == 2  # opened first 80 minutes ago, and last 40 minutes ago
+
+
 def test_nothing_is_opened_when_nothing_can_be_counted(desk: RunningDesk) -> None:
     registrar = desk.staff("registrar", sub="171")
     owner = Database(desk.installation.settings().database)
@@ -237,12 +249,12 @@ def test_whoever_comes_near_the_cap_for_the_third_time_is_shown(desk: RunningDes
     assert alarmed == [0, 0, 1]
 
 
-def back_in_time(desk: RunningDesk, table: str, sub: str) -> None:
-    """Make a person's counts two hours older."""
-    statement = sql.SQL("update {} set at = at - interval '2 hours' where actor = %s").format(sql.Identifier(table))
+def back_in_time(desk: RunningDesk, table: str, sub: str, *, minutes: int = 120) -> None:
+    """Make a person's counts older."""
+    statement = sql.SQL("update {} set at = at - %s where actor = %s").format(sql.Identifier(table))
     owner = Database(desk.installation.settings().database)
     with owner.connect() as connection:
-        connection.execute(statement, (f"staff:{sub}",))
+        connection.execute(statement, (timedelta(minutes=minutes), f"staff:{sub}"))
     owner.close()
 
 
