@@ -201,6 +201,10 @@ def test_the_glass_is_broken_and_reviewed_by_the_keyboard_alone(browser: Browser
     page.wait_for_selector("h2#alarms")
 
     assert page.locator("tr[data-alarm=emergency_opened]", has_text="staff no. 31").count() == 0
+    page.goto(f"{desk.url}/cases/{ref}")
+    page.click("tr[data-emergency] a")
+    page.wait_for_selector("h2#found")
+    check(page, "emergency-reviewed")
     context.close()
 
 
