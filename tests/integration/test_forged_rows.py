@@ -130,10 +130,11 @@ def test_no_office_makes_its_room_larger(house: House, office: OfficeName) -> No
 
 
 def test_row_security_can_not_be_set_aside(house: House) -> None:
-    with psycopg.connect(house.server.dsn(house.settings.for_office("sealer"))) as connection:
+    with psycopg.connect(house.server.dsn(house.settings.for_office("sealer")), autocommit=True) as connection:
         connection.execute("set row_security to off")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("select * from records")
+        for statement in ("select * from records", "update cases set version = version - 1"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
 
 
 def test_an_office_comes_into_no_other_database(house: House) -> None:
