@@ -1,9 +1,12 @@
 """A case on its whole road where the register is a FHIR server: read into the sealed draft, and nothing of it kept."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from vault.cli import main
 from vault.domain.case import Stage
 from vault.domain.roles import Purpose
 from vault.errors import OutOfReachError
@@ -83,3 +86,12 @@ def test_a_server_that_is_away_stops_the_step_and_not_the_case(served: tuple[Roa
     run_on(road.home, "identify", ref)
     assert road.at(ref).stage is Stage.CHECKING
     assert road.at(ref).exception is None
+
+
+def test_nothing_is_imported_beside_a_fhir_server(
+    served: tuple[Road, FhirServer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DSR_CONFIG", str(served[0].installation.config))
+    (tmp_path / "in.ndjson").write_text("{}", encoding="utf-8")
+    done = CliRunner().invoke(main, ["register", "import", str(tmp_path)])
+    assert (done.exit_code, "register_elsewhere" in done.output) == (2, True)

@@ -1,6 +1,7 @@
 """Import into our own register, PostgreSQL and key daemon real: once, again, killed, and out of bad files."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -178,14 +179,21 @@ def test_order_form_and_kind_of_reference_make_no_difference(house: House, tmp_p
     write(tmp_path / "one.ndjson", resources)
     write(tmp_path / "two.ndjson", reversed(resources))
     (tmp_path / "three.json").write_text(json.dumps(bundle(resources), indent=2), encoding="utf-8")
+    (tmp_path / "five").write_text(json.dumps(bundle(resources)), encoding="utf-8")  # one line, no ending
+    write(tmp_path / "six.json", resources)  # NDJSON under a bundle's name
+    for number, resource in enumerate(resources[:3]):  # a folder of single resources, one of them a patient's
+        (tmp_path / "seven").mkdir(exist_ok=True)
+        (tmp_path / "seven" / f"{number}.json").write_text(json.dumps(resource, indent=1), encoding="utf-8")
     base = "https://ehr.example/fhir"
     absolute = json.loads(json.dumps(resources).replace('"Patient/', f'"{base}/Patient/'))
     write(tmp_path / "four.ndjson", absolute)
 
     house.run(tmp_path / "one.ndjson")
     rows = house.rows("select subject, ref from records order by 1, 2")
-    for name in ("two.ndjson", "three.json"):
-        assert not house.run(tmp_path / name).tally.written, name
+    for name in ("two.ndjson", "three.json", "five", "six.json", "seven"):
+        outcome = house.run(tmp_path / name, again=True)
+        assert (outcome.refused, dict(outcome.tally.written)) == ({}, {}), name
+        assert outcome.tally.read, name
     assert house.rows("select subject, ref from records order by 1, 2") == rows
 
     lost = house.run(tmp_path / "four.ndjson")
@@ -352,13 +360,17 @@ def test_a_destroyed_key_is_not_made_anew(house: House, tmp_path: Path) -> None:
     assert house.rows("select count(*) from wrapped_keys where kind = 'record'") == [(0,)]
 
 
-@pytest.mark.parametrize("place", [2, 5, 8, 11, 14])
+# every call in `make fuzz`, a sample of them in `make test`
+PLACES = range(1, 40) if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else (2, 8, 14)
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_killed_anywhere_the_next_run_ends_as_if_nothing_had_happened(house: House, tmp_path: Path, place: int) -> None:
     write_ndjson(tmp_path / "in", PEOPLE[:3])
     killed = killed_at(place, _go, house, tmp_path / "in")
     outcome = house.run(tmp_path / "in")
 
-    assert killed or place > 11
+    assert killed or place > 14
     assert outcome.refused == {}
     assert sum(outcome.tally.written.values()) == sum(len(who.records) + 2 for who in PEOPLE[:3])
     assert house.rows("select count(*) from records") == [(sum(outcome.tally.written.values()),)]

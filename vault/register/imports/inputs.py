@@ -15,6 +15,7 @@ from vault.register.imports.bundles import Scanner
 
 _NDJSON: Final = frozenset({".ndjson", ".jsonl"})
 _LARGEST_LINE: Final = 1 << 28  # bytes
+_FIRST_LINE: Final = 1 << 20  # bytes that are looked at to tell a file's form
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -101,13 +102,13 @@ class Files(Private):
 
 
 class Fhir:
-    """Bundles, single resources and NDJSON, told apart by name, else by the first line."""
+    """Bundles, single resources and NDJSON, told apart by name, else by the first lines."""
 
     suffixes = frozenset({*_NDJSON, ".json"})
 
     def items(self, file: BinaryIO, path: Path) -> Iterator[tuple[int, int] | RefusedError]:
         """Yield each resource's or entry's place."""
-        if path.suffix.lower() in _NDJSON or (path.suffix.lower() != ".json" and _is_ndjson(file)):
+        if path.suffix.lower() in _NDJSON or _is_ndjson(file):
             yield from lines(file)
         else:
             yield from _whole(file, path.stat().st_size)
@@ -174,13 +175,13 @@ def _fitting(path: Path, suffixes: frozenset[str]) -> Iterator[Path]:
 
 
 def _is_ndjson(file: BinaryIO) -> bool:
-    first = file.readline(_LARGEST_LINE)
+    """Tell whether a file's first line is a resource by itself and others follow."""
+    first, second = file.readline(_FIRST_LINE), file.readline(_FIRST_LINE)
     file.seek(0)
     try:
-        parse(first.removeprefix(_BOM))
+        return bool(second.strip()) and "resourceType" in parse(first.removeprefix(_BOM))
     except RefusedError:
         return False
-    return True
 
 
 def _open(path: Path) -> BinaryIO:
