@@ -181,7 +181,8 @@ def test_order_form_and_kind_of_reference_make_no_difference(house: House, tmp_p
     (tmp_path / "three.json").write_text(json.dumps(bundle(resources), indent=2), encoding="utf-8")
     (tmp_path / "five").write_text(json.dumps(bundle(resources)), encoding="utf-8")  # one line, no ending
     write(tmp_path / "six.json", resources)  # NDJSON under a bundle's name
-    for number, resource in enumerate(resources[:3]):  # a folder of single resources, one of them a patient's
+    care = [resource for resource in resources if resource["resourceType"] != "Practitioner"]
+    for number, resource in enumerate(care[:3]):  # a folder of single resources, one of them a patient's
         (tmp_path / "seven").mkdir(exist_ok=True)
         (tmp_path / "seven" / f"{number}.json").write_text(json.dumps(resource, indent=1), encoding="utf-8")
     base = "https://ehr.example/fhir"
