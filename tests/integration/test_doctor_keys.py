@@ -186,6 +186,7 @@ def test_a_token_that_is_away_is_unfit_and_no_crash(on_token: tuple[HeldKeys, So
     finally:
         hsm.bring_back()
 
+    assert unfit(place) == {}
     assert "token doesn't answer" in found[SHUT]
     assert "refuses a wrong context" in found
 

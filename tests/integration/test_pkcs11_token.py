@@ -215,10 +215,8 @@ def test_while_the_token_is_away_nothing_works_and_then_everything_does(
 
 
 def logged_out(hsm: SoftHsm, holder: Pkcs11Holder) -> None:
-    begun_anew(hsm, holder)
-    first = session(hsm)
-    holder.mac("subject", b"x")  # beside it, in a session of its own
-    first.close()  # signs the whole process out
+    holder.mac("subject", b"x")
+    load_module(hsm.module)._signed_in[LABEL].close()  # signs the whole process out
 
 
 def begun_anew(hsm: SoftHsm, _holder: Pkcs11Holder) -> None:
@@ -236,6 +234,35 @@ def test_a_lost_session_is_opened_again(
     for act in VERBS.values():
         lose(hsm, given[0])
         assert act(*given)
+
+
+class Counted:
+    """A session that tells how often one was closed."""
+
+    closed = 0
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def close(self) -> None:
+        Counted.closed += 1
+        self._session.close()
+
+
+def test_a_reload_gives_its_session_back(hsm: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Module.open
+    monkeypatch.setattr(Module, "open", lambda self, label, pin: Counted(real(self, label, pin)))
+    monkeypatch.setattr(Counted, "closed", 0)
+    holder = Pkcs11Holder(hsm.settings)
+    wrapped = holder.wrap("record", "S-1", KEY)
+
+    for number in range(1, 6):
+        holder = Pkcs11Holder(hsm.settings)
+        assert Counted.closed == number
+        assert holder.unwrap("record", "S-1", wrapped) == KEY
 
 
 def seen_in_order(hsm: SoftHsm, *labels: str) -> None:

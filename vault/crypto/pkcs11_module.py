@@ -22,7 +22,7 @@ class Module:
     :raises WrongUseError: python-pkcs11 is not installed, or the library can't be loaded and begun.
     """
 
-    __slots__ = ("_library", "api", "generation", "lock", "path")
+    __slots__ = ("_library", "_signed_in", "api", "generation", "lock", "path")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,6 +30,7 @@ class Module:
         self.lock = threading.RLock()  # python-pkcs11 begins libraries without locks of their own
         self.generation = 0
         self._library = self._load()
+        self._signed_in: dict[str, Any] = {}  # by token, the session that gave the PIN
 
     def _load(self) -> Any:
         try:
@@ -57,10 +58,12 @@ class Module:
         except self.failure:
             raise token_away() from None
         try:
-            return token.open(rw=writing, user_pin=pin)
-        except self.api.UserAlreadyLoggedIn:  # by this process, which then knew the PIN
+            # to close the session that signed in would sign the whole process out: it stays, another one works
+            if label not in self._signed_in:
+                self._signed_in[label] = token.open(user_pin=pin)
             return token.open(rw=writing)
         except self.failure as error:
+            self._signed_in.pop(label, None)
             raise _refusal(error) from None
 
     def begin_anew(self) -> None:
@@ -77,6 +80,7 @@ class Module:
     def leave(self) -> None:
         """Finish with the library: sessions end, nobody is signed in."""
         self.generation += 1
+        self._signed_in.clear()
         try:
             self._library.finalize()
         except self.failure:  # it had not begun

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -64,6 +65,13 @@ class Token(Private):
         self._keys: TokenKeys | None = None
         self._generation = -1
         self._refused_pin: str | None = None
+
+    def __del__(self) -> None:
+        """Give the session back: a reload opens a new one, and tokens have few."""
+        keys = getattr(self, "_keys", None)  # none where the library didn't load
+        if keys is not None and not self._stale():
+            with suppress(self.module.failure), self.module.lock:
+                keys.session.close()
 
     def use(self, act: Callable[[TokenKeys], _Value]) -> _Value:
         """Do something with the keys; once more with fresh handles when the old ones fail.
