@@ -25,16 +25,17 @@ _REFUSE: Final = (
     "select %s, * from unnest(%s::int[], %s::bigint[], %s::text[]) on conflict do nothing"
 )
 _UNKNOWN: Final = (  # items none of whose persons has a Patient in the input
+    "with known as (select distinct person from import_items where source = %(source)s and patient) "
     "insert into import_refusals (source, file, number, code) "
-    "select source, file, number, %(code)s from import_items i where source = %(source)s "
-    "group by source, file, number having not bool_or(exists (select from import_items p "
-    "where p.source = i.source and p.person = i.person and p.patient)) on conflict do nothing"
+    "select i.source, i.file, i.number, %(code)s from import_items i left join known k on k.person = i.person "
+    "where i.source = %(source)s group by i.source, i.file, i.number having count(k.person) = 0 on conflict do nothing"
 )
 _PEOPLE: Final = (
-    "select person, count(*), sum(size) from import_items i where source = %(source)s and person > %(after)s "
-    "and exists (select from import_items p where p.source = i.source and p.person = i.person and p.patient) "
-    "group by person order by person limit %(limit)s"
+    "select person, count(*), sum(size) from import_items where source = %(source)s and person > %(after)s "
+    "group by person having bool_or(patient) order by person limit %(limit)s"
 )
+# the table was filled a moment ago, nobody counted it yet, and reading all of it for each batch would be dear
+_BY_INDEX: Final = "set local enable_seqscan = off"
 _OF: Final = (
     "select person, file, number, at, size, patient from import_items where source = %s and person = any(%s) "
     "order by person, file, number"
@@ -167,12 +168,14 @@ class ImportTable:
         """Return the next persons with how many items and bytes each has."""
         values = {"source": self._source, "after": after, "limit": limit}
         with self._database.connect() as connection:
+            connection.execute(_BY_INDEX)
             rows = connection.execute(_PEOPLE, values).fetchall()
         return [(bytes(row[0]), int(row[1]), int(row[2])) for row in rows]
 
     def items(self, persons: Sequence[bytes]) -> list[Item]:
         """Return the places of these persons' items."""
         with self._database.connect() as connection:
+            connection.execute(_BY_INDEX)
             rows = connection.execute(_OF, (self._source, list(persons)), binary=True).fetchall()
         return [Item(bytes(row[0]), *row[1:]) for row in rows]
 

@@ -19,7 +19,7 @@ from vault.register.tally import Tally
 from vault.storage.imports import DONE, INDEX, ImportTable, Item, LeftOut
 
 _INDEXED: Final = 20_000  # items a transaction of the index
-_PERSONS: Final = 400  # looked at for a batch
+_PERSONS: Final = 200  # looked at for a batch
 _ITEMS: Final = 6_000
 _BYTES: Final = 16 << 20  # likewise
 UNKNOWN: Final = "patient_unknown"
