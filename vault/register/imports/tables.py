@@ -35,6 +35,7 @@ class Rows(Private):
 
     def __init__(self, mapping: CsvMapping) -> None:
         self.suffixes = frozenset({".csv", ".txt", ".tsv"})
+        csv.field_size_limit(_LARGEST)  # a note may be longer than the library's 128 KiB
         self._mapping = mapping
         self.headers: dict[Path, tuple[int, list[str]]] = {}
 
