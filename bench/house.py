@@ -1,10 +1,11 @@
 """A register to measure on: a durable PostgreSQL, the real key daemon, and offices that work over both."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 
@@ -20,9 +21,8 @@ from vault.settings import DatabaseSettings
 from vault.storage.database import Database, conninfo
 from vault.storage.keys import SealedKeyTable, WrappedKeyTable
 from vault.storage.migrate import migrate
+from vault.testing import postgres
 from vault.testing.keyservice import RunningKeyService, start_key_service
-from vault.testing.places import private_directory
-from vault.testing.postgres import postgres
 
 _AUTHOR = Author("Marjatta Koivulehto", "A-10417", "psykoterapeutti")
 _FIRST_DAY = date(1950, 1, 1)
@@ -60,15 +60,25 @@ class House:
 @contextmanager
 def house() -> Iterator[House]:
     """Run the servers while inside; commits wait for the disk, as production's do."""
-    with ExitStack() as stack:
-        server = stack.enter_context(postgres(Path(private_directory("dsr-bench-")), durable=True))
-        service = stack.enter_context(start_key_service(private_directory("dsr-bench-keys-") / "k"))
-        settings = server.create_vault("dsr_bench")
-        migrate(settings)
+    with on_disk() as folder, start_key_service(folder / "keys") as service:
+        settings = postgres.start(folder / "postgres", durable=True).create_vault("dsr_bench")
         made = House(settings, service)
-        yield made
-        for database in made.opened:
-            database.close()
+        try:
+            migrate(settings)
+            yield made
+        finally:
+            for database in made.opened:
+                database.close()
+            postgres.destroy(folder / "postgres")
+
+
+@contextmanager
+def on_disk() -> Iterator[Path]:
+    """Lend a folder that lies on a disk, not in memory: there alone a commit costs what it costs."""
+    build = Path(__file__).parents[1] / "build"
+    build.mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix="bench-", dir=build) as name:
+        yield Path(name)
 
 
 def case_of(index: int) -> str:

@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.house import code_of
+from bench.house import code_of, on_disk
 from bench.meter import most_memory
 from bench.rows import Row
 from vault.errors import OutOfReachError
 from vault.testing.installation import Installation, destroy, start
-from vault.testing.places import private_directory
 
 PATIENTS, ENTRIES = 10_000, 30
 _FEW = 1_000  # patients of the smaller import, against which memory is held
@@ -26,14 +25,14 @@ def importing_rows(say: Callable[[str], None]) -> Iterator[Row]:
 
     :raises VaultError: a server is missing, or the import failed.
     """
-    home = private_directory("dsr-bench-")
-    try:
-        say("starting servers")
-        installation = start(home, durable=True, stand_ins=False)
-        _, small = _import(installation, home, range(PATIENTS, PATIENTS + _FEW), say)
-        speed, large = _import(installation, home, range(PATIENTS), say)
-    finally:
-        destroy(home)
+    with on_disk() as home:
+        try:
+            say("starting servers")
+            installation = start(home, durable=True, stand_ins=False)
+            _, small = _import(installation, home, range(PATIENTS, PATIENTS + _FEW), say)
+            speed, large = _import(installation, home, range(PATIENTS), say)
+        finally:
+            destroy(home)
     note = f"{PATIENTS} patients with {ENTRIES} entries each, FHIR R4 NDJSON"
     yield Row("import/speed", speed, "entries/s", limit=3_000, note=note)
     peer = f"{_FEW} patients"
