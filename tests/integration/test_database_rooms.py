@@ -218,6 +218,7 @@ def test_the_administrators_sql_may_run_again_and_sets_the_newest_password(
     role, file, maker = office_role(NAME, "print"), settings.password_files["print"], "one-who-makes-roles"
     with psycopg.connect(server.dsn(server.admin), autocommit=True) as admin:
         admin.execute(f"create role maker login createrole password '{maker}'".encode())
+        admin.execute("grant connect on database postgres to maker")
     words = role_sql({role: scram_verifier("another-password-1"), "dsr_rooms_new": scram_verifier("x")})
     command: list[str | Path] = [
         _psql(),

@@ -140,6 +140,7 @@ def test_row_security_can_not_be_set_aside(house: House) -> None:
 def test_an_office_comes_into_no_other_database(house: House) -> None:
     house.server.create_database("other")
     for office in OfficeName:
-        elsewhere = house.settings.for_office(office).model_copy(update={"name": "other"})
-        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
-            psycopg.connect(house.server.dsn(elsewhere)).close()
+        for name in ("other", "postgres", "template1"):
+            elsewhere = house.settings.for_office(office).model_copy(update={"name": name})
+            with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+                psycopg.connect(house.server.dsn(elsewhere)).close()

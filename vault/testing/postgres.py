@@ -234,6 +234,8 @@ def _run(
     note = {"host": server.host, "port": server.port, "tcp": tcp}
     places.write_private(directory / "server.json", json.dumps(note))
     processes.wait_until(lambda: _accepts(server), "PostgreSQL", process=running)
+    with psycopg.connect(server.dsn(server.admin)) as connection:
+        connection.execute("revoke all on database postgres, template1 from public")  # open to every role by default
     return server
 
 

@@ -29,6 +29,10 @@ select array_remove(array[case when has_schema_privilege('public', 'create') the
     case when has_database_privilege(current_database(), 'create') then 'schemas' end,
     case when has_database_privilege(current_database(), 'temporary') then 'temporary tables' end], null)
 """
+_ENTERS = """
+select array(select datname::text from pg_database where datallowconn and datname <> current_database()
+    and has_database_privilege(oid, 'connect'))
+"""
 _ROOM = """
 select array(select c.relname || ' ' || v from pg_class c,
     unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) v
@@ -59,6 +63,10 @@ def room_trials(office: str, connect: Connect) -> Iterator[Trial]:
     yield (
         f"lets {office} make nothing",
         partial(_told, connect, _MAKES, "it makes {}; run dsr migrate", "makes nothing"),
+    )
+    yield (
+        f"keeps {office} out of other databases",
+        partial(_told, connect, _ENTERS, "it enters {}; revoke all on these from public", "enters this one only"),
     )
     yield f"shows {office} its own room alone", partial(_own_room, OfficeName(office), connect)
     yield f"guards rows from {office}", partial(_guarded, connect)
