@@ -46,7 +46,7 @@ class AppendedFile:
         return found.st_size > 0 and os.pread(self._file, 1, found.st_size - 1) != b"\n"
 
     def append(self, line: bytes) -> bool:
-        """Hand one line to the operating system.
+        """Hand one line or several to the operating system.
 
         :param line: ends with a line feed.
         :returns: False when it was not taken whole, or nobody could find the file again.

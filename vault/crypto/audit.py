@@ -4,6 +4,8 @@ A line that can't be written is an error, and the caller refuses the use: no lin
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +18,7 @@ _LONGEST = 200  # characters of a name or reference
 class Audit:
     """An open audit file, locked so that only one daemon appends to it."""
 
-    __slots__ = ("_dirty", "_lines")
+    __slots__ = ("_dirty", "_held", "_lines")
 
     def __init__(self, path: Path) -> None:
         """Open the file, made with mode 600 where it is missing.
@@ -25,6 +27,21 @@ class Audit:
         """
         self._lines = AppendedFile(path, "audit")
         self._dirty = False
+        self._held: list[bytes] | None = None
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hand the lines of the block over at once at its end; until then none of its answers may leave.
+
+        :raises OutOfReachError: they could not be written whole; refuse every use of the block.
+        """
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = b"".join(self._held), None
+            if held:
+                self._append(held)
 
     def write(self, office: str, verb: str, name: str, ref: str, outcome: str) -> None:
         """Append one line and hand it to the operating system.
@@ -45,7 +62,14 @@ class Audit:
                 "outcome": outcome,
             }
         )
-        if not self._lines.append(line.encode("ascii") + b"\n"):
+        whole = line.encode("ascii") + b"\n"
+        if self._held is None:
+            self._append(whole)
+        else:
+            self._held.append(whole)
+
+    def _append(self, lines: bytes) -> None:
+        if not self._lines.append(lines):
             advice = "the key service can't write its audit and therefore refuses; free its disk or restore the file"
             raise OutOfReachError("key_audit_unwritable", advice)
         self._dirty = True

@@ -192,13 +192,18 @@ class _Door(asyncio.Protocol):
         if self._transport.is_closing():
             return
         answers: list[bytes] = []
+        fault: VaultError | None = None
         try:
-            answers.extend(map(self._answer, self._feed.bodies(data)))
-        except VaultError as error:
-            self._transport.write(b"".join(answers))
-            self._turn_away(error)
-        else:
-            self._transport.write(b"".join(answers))
+            with self._warden.together():
+                try:
+                    answers.extend(map(self._answer, self._feed.bodies(data)))
+                except VaultError as error:
+                    fault = error
+        except OutOfReachError as error:  # the audit has none of them, so none leaves
+            answers, fault = [], error
+        self._transport.write(b"".join(answers))
+        if fault is not None:
+            self._turn_away(fault)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._deadline.cancel()

@@ -17,6 +17,8 @@ PROTOCOL: Final = "dsr-vault/keys/1"
 LARGEST: Final = 1024 * 1024  # bytes of a body
 LARGEST_HELLO: Final = 1024  # bytes, before the other side is known
 _LENGTH = 4
+_PLAIN = (str, int, float)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 Message: TypeAlias = "Mapping[str, str | float | bool]"
 
@@ -38,8 +40,8 @@ def parse(body: bytes) -> dict[str, str | float | bool]:
     :raises RefusedError: anything but one canonical, flat JSON object.
     """
     try:
-        message = json.loads(body)
-        flat = isinstance(message, dict) and all(isinstance(value, str | int | float) for value in message.values())
+        message = json.loads(body.decode("ascii"))
+        flat = isinstance(message, dict) and all(isinstance(value, _PLAIN) for value in message.values())
         if not flat or _canonical(message) != body:
             raise malformed()
     except (ValueError, RecursionError):
@@ -98,4 +100,4 @@ class Feed(Private):
 
 
 def _canonical(message: object) -> bytes:
-    return json.dumps(message, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _ENCODER.encode(message).encode("ascii")

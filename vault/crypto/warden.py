@@ -3,6 +3,7 @@
 import hmac
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -74,6 +75,10 @@ class Warden(Private):
             raise NotAllowedError("key_token_refused", "no office has this token; take the file that keys init made")
         self._audit.write(found[0], "hello", "", "", "granted")
         return found[0]
+
+    def together(self) -> AbstractContextManager[None]:
+        """Audit what is answered inside the block at its end, in one write; no answer may leave before."""
+        return self._audit.together()
 
     def take(self, holder: Holder) -> None:
         """Go on with a holder that was opened anew: other roots, and else the same keys.
