@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from vault.domain.records import Record
 from vault.errors import RefusedError
 from vault.register.fhir.authors import Authors
-from vault.register.fhir.chart import MAPPINGS, Chart, Reader, Source
+from vault.register.fhir.chart import MAPPINGS, Chart
 from vault.register.fhir.elements import parse_time
 from vault.register.fhir.narrative import plain_text
 from vault.register.fhir.parse import canonical, parse
+from vault.register.fhir.source import Reader, Source
 from vault.register.fhir.vocabulary import ELEMENTS
 from vault.register.form import render
 from vault.register.imports.bundles import Scanner

@@ -10,10 +10,12 @@ import pytest
 
 from vault.domain.records import Record, RecordKind
 from vault.errors import RefusedError
+from vault.package.labels import shown_fields
 from vault.register.fhir.authors import Authors
-from vault.register.fhir.chart import Chart, Reader, Source
+from vault.register.fhir.chart import Chart
 from vault.register.fhir.entry import UNKNOWN_TIME
 from vault.register.fhir.references import identifier_in, normal, persons
+from vault.register.fhir.source import Reader, Source
 from vault.register.tally import Tally
 from vault.testing.fhir_export import patient_resource
 from vault.testing.patients import patients
@@ -383,3 +385,13 @@ def test_a_practitioner_is_no_patient() -> None:
 )
 def test_an_id_that_holds_a_code_is_noticed(ident: str, personal: bool) -> None:
     assert identifier_in(ident) is personal
+
+
+@pytest.mark.parametrize("language", ["fi", "sv", "en"])
+def test_a_file_is_named_in_a_document_and_whole_in_its_data(language: str) -> None:
+    content = [{"attachment": {"contentType": "application/pdf", "data": "QUJD" * 1000}}]
+    record = one("DocumentReference", type={"text": "Todistus"}, content=content)
+    shown = json.dumps(shown_fields(record.kind, record.body, language))
+    assert "3000" in shown
+    assert "QUJDQUJD" not in shown
+    assert record.body["attachments"] == [{"content_type": "application/pdf", "data": "QUJD" * 1000}]

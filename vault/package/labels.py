@@ -14,11 +14,12 @@ from itertools import groupby
 from typing import cast
 
 from vault.domain.records import Json, RecordKind
-from vault.package.language import day, euros, moment, part, sentence
+from vault.package.language import day, euros, fill, moment, part, sentence
 from vault.package.typesetting import Shown
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})")
+_FILE = "data"  # an attached file in base64, as FHIR has it
 _LONGEST_SHORT = 160  # characters that still stand beside their label
 Field = tuple[str, Json]
 
@@ -58,6 +59,9 @@ def plain(kind: RecordKind, field: str, value: str | float, language: str) -> st
         return sentence("labels", language, "words", "yes" if value else "no")
     if isinstance(value, int) and field.endswith("_cents"):
         return euros(value, language)
+    if isinstance(value, str) and field == _FILE and len(value) > _LONGEST_SHORT:
+        size = str(len(value) * 3 // 4)  # base64; the machine-readable copy holds it whole
+        return fill(sentence("labels", language, "words", "file_in_data"), {"bytes": size})
     if isinstance(value, str):
         return _code(kind, field, value, language) or _written_time(value, language) or value
     return str(value)

@@ -7,12 +7,12 @@ a resource that replaces another, is a correction of it (R4 s. 2.42.4, 10.3.4, 2
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from vault.domain.private import Private
 from vault.domain.records import Author, Record
 from vault.errors import RefusedError
-from vault.register.fhir.authors import SUPPORTING, Authors, author_of
+from vault.register.fhir.authors import SUPPORTING, author_of
 from vault.register.fhir.elements import Content, Elements, parse_time, paths, resource_type
 from vault.register.fhir.entry import UNKNOWN, UNKNOWN_TIME, Around, Entry
 from vault.register.fhir.findings import condition, observation, other
@@ -28,7 +28,8 @@ from vault.register.fhir.plans import (
     questionnaire_response,
     service_request,
 )
-from vault.register.fhir.references import names_of, normal, without_others
+from vault.register.fhir.references import names_of, without_others
+from vault.register.fhir.source import Reader, Source, Spelling
 from vault.register.fhir.visits import appointment, encounter
 from vault.register.tally import Tally
 
@@ -50,32 +51,6 @@ MAPPINGS: Final[Mapping[str, Callable[[Elements, Around], Entry]]] = {
 }
 
 
-class Refs(Protocol):
-    """Makes references that reveal nothing of what they were made from."""
-
-    def base(self, name: str) -> str:
-        """Return the reference of a resource, without its version."""
-        ...
-
-    def tag(self, content: bytes) -> str:
-        """Return what tells one version of a resource from another."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Source(Private, shows=("place",)):
-    """One resource as it came.
-
-    :param content: its JSON; the mapping uses it up.
-    :param full_url: of the bundle's entry, if there is one.
-    :param place: where it stands in the input, for the report.
-    """
-
-    content: Content
-    full_url: str | None = None
-    place: tuple[int, int] = (0, 0)
-
-
 @dataclass(frozen=True, slots=True)
 class _Version(Private):
     """One version of a resource, read; ``content`` is used up by the mapping."""
@@ -86,20 +61,6 @@ class _Version(Private):
     tag: str
     time: str
     source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class Reader(Private):
-    """How resources of one origin are read.
-
-    :param refs: makes references.
-    :param authors: the professionals whom the origin names.
-    :param base: the server's own base URL, where it is known.
-    """
-
-    refs: Refs
-    authors: Authors
-    base: str | None = None
 
 
 class Chart(Private, shows=("subject",)):
@@ -169,12 +130,12 @@ class Chart(Private, shows=("subject",)):
                 told = Elements(deepcopy(version.content)).concept("description")
                 goals |= dict.fromkeys(names, told) if told else {}
         reader = self._reader
-        spell = _Spelling(None, reader.base)
+        spell = Spelling(None, reader.base)
         return Around(self.subject, reader.refs.base, spell, reader.authors.within(people), self._tally, goals)
 
     def _entries(self, version: _Version, around: Around) -> list[Entry]:
         content, kind = version.content, version.kind
-        around = replace(around, spell=_Spelling(version.source.full_url, self._reader.base))
+        around = replace(around, spell=Spelling(version.source.full_url, self._reader.base))
         self._tally.others.update(without_others(content, self._own, around.spell))
         resource = Elements(content)
         entries = identity(resource, around) if kind == "Patient" else [MAPPINGS.get(kind, other)(resource, around)]
@@ -207,19 +168,6 @@ class Chart(Private, shows=("subject",)):
             entry.put(replaces=list(entry.replaces))
         self._tally.written[entry.kind.value] += 1
         return Record(ref, self.subject, entry.kind, at, author, entry.body, corrects)
-
-
-class _Spelling(Private):
-    """Spells references as they stand in one entry."""
-
-    __slots__ = ("_base", "_full_url")
-
-    def __init__(self, full_url: str | None, base: str | None) -> None:
-        self._full_url = full_url
-        self._base = base
-
-    def __call__(self, reference: str) -> str:
-        return normal(reference, self._full_url, self._base)
 
 
 def _finish(entries: Sequence[Entry], resource: Elements, version: _Version, around: Around) -> None:

@@ -7,10 +7,11 @@ from vault.domain.private import Private
 from vault.domain.records import Record
 from vault.errors import RefusedError
 from vault.register.fhir.authors import SUPPORTING, Authors
-from vault.register.fhir.chart import Chart, Reader, Refs, Source
+from vault.register.fhir.chart import Chart
 from vault.register.fhir.elements import Content, Elements, resource_type
 from vault.register.fhir.people import code_of
 from vault.register.fhir.references import names_of, persons
+from vault.register.fhir.source import Reader, Refs, Source
 from vault.register.imports.inputs import Fhir, Place, Read, resource_of
 from vault.register.imports.recipe import Refuse
 from vault.register.tally import Tally

@@ -12,11 +12,11 @@ from vault.domain.calendar import HELSINKI
 from vault.domain.private import Private
 from vault.domain.records import Author, Json, Record, RecordKind
 from vault.errors import RefusedError, WrongUseError
-from vault.register.fhir.chart import Refs
 from vault.register.fhir.elements import parse_time
 from vault.register.fhir.entry import UNKNOWN, UNKNOWN_TIME
 from vault.register.fhir.parse import canonical
 from vault.register.fhir.people import parse_code
+from vault.register.fhir.source import Refs
 from vault.register.imports.inputs import Place, Read
 from vault.register.imports.mapping import CsvMapping, Table
 from vault.register.imports.recipe import Refuse
