@@ -69,7 +69,7 @@ class Token(Private):
     def __del__(self) -> None:
         """Give the session back: a reload opens a new one, and tokens have few."""
         keys = getattr(self, "_keys", None)  # none where the library didn't load
-        if keys is not None and not self._stale():
+        if isinstance(keys, TokenKeys) and not self._stale():
             with suppress(self.module.failure), self.module.lock:
                 keys.session.close()
 
