@@ -4,7 +4,6 @@ The types are found by walking the package, so that a new one joins by itself: i
 declared harmless here with a reason, or this fails.
 """
 
-import ast
 import contextlib
 import copy
 import dataclasses
@@ -17,12 +16,14 @@ import logging
 import pickle
 import pkgutil
 import pprint
+import re
 import reprlib
 import subprocess
 import sys
 import textwrap
 import tomllib
 import traceback
+import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -126,10 +127,15 @@ def attributes(one: type) -> Mapping[str, object]:
         with contextlib.suppress(NameError):  # a name that only the type checker sees
             hints = typing.get_type_hints(one)
         return {field.name: hints.get(field.name, field.type) for field in dataclasses.fields(one)}
-    tree = ast.parse(textwrap.dedent(inspect.getsource(one)))
-    stores = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)]
-    set_ones = [node.attr for node in stores if ast.unparse(node.value) == "self"]
-    return dict.fromkeys([*getattr(one, "__slots__", ()), *set_ones, *vars(one).get("__annotations__", {})], object)
+    names = [slot for base in one.__mro__ for slot in vars(base).get("__slots__", ())]
+    if hasattr(one, "__dict__") and one.__dictoffset__:  # a neighbour's attribute more does no harm
+        names += re.findall(r"\bself\.(\w+)\b[^=\n]*=[^=]", source_of(one.__module__))
+    return dict.fromkeys([*names, *vars(one).get("__annotations__", {})], object)
+
+
+@functools.cache
+def source_of(module: str) -> str:
+    return Path(str(sys.modules[module].__file__)).read_text(encoding="utf-8")
 
 
 def bait(hint: object) -> object:
@@ -154,8 +160,16 @@ def shown(hint: object) -> object:
     return (1, 2) if "tuple" in str(hint) else 7 if first in {int, float, bool} else REFERENCE
 
 
+def without_farewell(one: type) -> type:
+    """Give a type whose instances do nothing when they go: what they hold here can't be closed."""
+    if not hasattr(one, "__del__"):
+        return one
+    rest = {"__slots__": (), "__del__": lambda _: None}
+    return types.new_class(one.__name__, (one,), {"shows": one._shows}, lambda body: body.update(rest))  # type: ignore[attr-defined]  # Private has it
+
+
 def filled(one: type) -> Any:
-    value: Any = object.__new__(one)
+    value: Any = object.__new__(without_farewell(one))
     for attribute, hint in attributes(one).items():
         kind = shown(hint) if attribute in one._shows else bait(hint)  # type: ignore[attr-defined]  # Private has it
         object.__setattr__(value, attribute, kind)
