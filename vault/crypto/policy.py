@@ -16,7 +16,7 @@ from vault.errors import NotAllowedError, WrongUseError
 _TABLE: Final[Mapping[OfficeName, str]] = {
     OfficeName.INTAKE: "mac:arrival",
     OfficeName.COLLECTOR: "unwrap:identity unwrap:record wrap:log unwrap:log unseal:case mac:subject mac:log-tag",
-    OfficeName.DESK: "unwrap:identity wrap:log unwrap:log unseal:case mac:log-tag sign:desk",
+    OfficeName.DESK: "wrap:log unwrap:log unseal:case mac:log-tag sign:desk",
     OfficeName.SEALER: "unwrap:identity wrap:record unwrap:record wrap:log unwrap:log unseal:case mac:log-tag",
     OfficeName.PRINT: "wrap:log unwrap:log unseal:print mac:log-tag",
     OfficeName.KEEPER: (
