@@ -23,7 +23,7 @@ down:  ## stop all of it
 
 test: $(STAMP)  ## every test, with real servers
 	bash infra/setup --for test
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --randomly-seed=1
 
 check: $(STAMP)  ## formatting, lint, types, imports
 	.venv/bin/ruff format --check .
