@@ -371,3 +371,44 @@ def test_sigterm_stops_cleanly_under_load(tmp_path: Path) -> None:
         assert not daemon.socket.exists()
         assert outcomes(daemon)[-1] == ("-", "stop", "granted")
         assert "Traceback" not in (tmp_path / "daemon.log").read_text()
+
+
+def test_many_requests_travel_together_and_each_has_its_line(daemon: RunningKeyService) -> None:
+    client = daemon.client("registry")
+    keys = {f"S-many-{number}": bytes([number % 256]) * 32 for number in range(300)}
+
+    wrapped = dict(zip(keys, client.many("wrap", "record", list(keys.items())), strict=True))
+    before = len(daemon.audit_lines())
+    opened = client.many("unwrap", "record", list(wrapped.items()))
+
+    assert opened == list(keys.values())
+    lines = [json.loads(line) for line in daemon.audit_lines()[before:]]
+    assert [(line["verb"], line["ref"], line["outcome"]) for line in lines] == [("unwrap", r, "granted") for r in keys]
+    assert client.many("mac", "subject", [("", b"one"), ("", b"two")]) == [
+        client.mac("subject", b) for b in (b"one", b"two")
+    ]
+    assert client.many("wrap", "record", []) == []
+
+
+@pytest.mark.parametrize("place", [0, 63, 64, 150, 199])
+def test_one_refused_among_many_refuses_all_and_the_line_stays_in_step(daemon: RunningKeyService, place: int) -> None:
+    client = daemon.client("registry")
+    items = [(f"S-step-{number}", client.wrap("record", f"S-step-{number}", KEY)) for number in range(200)]
+    moved = [*items]
+    moved[place] = (items[place][0], items[place - 1][1])
+
+    with pytest.raises(TamperedError):
+        client.many("unwrap", "record", moved)
+
+    assert client.many("unwrap", "record", items) == [KEY] * 200
+
+
+def test_many_wait_for_a_rate_that_is_used_up(tmp_path: Path) -> None:
+    with start_key_service(tmp_path / "k", "--rate", "registry:mac=100") as daemon:
+        client = daemon.client("registry")
+        items = [("", b"%d" % number) for number in range(230)]  # the burst is 200
+
+        told = client.many("mac", "log-tag", items)
+
+        assert len(set(told)) == len(told) == 230
+        assert told[-1] == client.mac("log-tag", items[-1][1])

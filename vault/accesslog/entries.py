@@ -20,6 +20,7 @@ from vault.domain.roles import Purpose
 from vault.errors import RefusedError, TamperedError, UnknownFormatError
 
 GRANTED: Final = "granted"
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _LONGEST_TEXT = 500  # characters
 _MOST_KINDS = 64
 _FIRST_YEAR = 2000
@@ -210,7 +211,7 @@ def _access(entry: Mapping[str, Any], staff: Mapping[str, Any]) -> Access:
 
 def _canonical(fields: Mapping[str, Any]) -> bytes:
     # strings and whole numbers under ASCII keys: here this is RFC 8785, four times faster than a library
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    return _ENCODER.encode(fields).encode("utf-8")
 
 
 def _fields(data: bytes, types: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:

@@ -112,14 +112,9 @@ class LocalKeyService(Private):
 
     def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
         """Use one verb for many references: the requests travel together, and so do the answers."""
-        values: list[bytes] = []
-        for start in range(0, len(items), _TOGETHER):
-            some = items[start : start + _TOGETHER]
-            frames = [pack({"verb": verb, "name": name, "ref": r, "data": write_bytes(d)}) for r, d in some]
-            replies = self._exchange(frames)
-            for (ref, data), reply in zip(some, replies, strict=True):
-                values.append(self._use(verb, name, ref, data) if "wait" in reply else _value(reply))
-        return values
+        frames = [pack({"verb": verb, "name": name, "ref": ref, "data": write_bytes(data)}) for ref, data in items]
+        answered = zip(items, self._exchange(frames), strict=True)
+        return [self._use(verb, name, *item) if "wait" in reply else _value(reply) for item, reply in answered]
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -199,18 +194,30 @@ class _Connection(Private):
                 time.sleep(_SHORTEST_WAIT)
 
     def exchange(self, frames: Sequence[bytes]) -> list[Message]:
-        """Send frames and give their replies; after a failure the connection is closed for good."""
+        """Send frames and give their replies; after a failure the connection is closed for good.
+
+        The next frames are on their way while the replies to the last ones are read.
+        """
+        groups = [b"".join(frames[start : start + _TOGETHER]) for start in range(0, len(frames), _TOGETHER)]
+        bodies: list[bytes] = []
+        replies: list[Message] = []
         try:
-            self._socket.sendall(b"".join(frames))
-            return [parse(body) for body in self._bodies(len(frames))]
+            for number, group in enumerate(groups):
+                self._socket.sendall(group)
+                # one group stays on its way while the one before it is read
+                wanted = len(frames) if number == len(groups) - 1 else number * _TOGETHER
+                bodies += self._bodies(wanted - len(bodies))
+                replies.extend(map(parse, bodies[len(replies) : wanted]))
         except TimeoutError:
             self.close()
             raise _away() from None
         except (OSError, RefusedError):
             self.close()
             raise _BrokenError from None
+        return replies
 
     def _bodies(self, count: int) -> list[bytes]:
+        """Read that many bodies, and those that came with them."""
         bodies: list[bytes] = []
         while len(bodies) < count:
             data = self._socket.recv(_READ)
