@@ -1,8 +1,8 @@
 """PostgreSQL connections: one transaction a block, refused without a password, clear when out of reach."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -58,6 +58,19 @@ class Database(Private):
         """
         with self._lent(self._pool) as connection:
             yield connection
+
+    def ask(self, query: LiteralString, values: Sequence[object], *, binary: bool = False) -> list[tuple[Any, ...]]:
+        """Return the rows of one reading statement, which needs no transaction: one round trip instead of three.
+
+        :raises OutOfReachError: as for ``connect``.
+        :raises WrongUseError: as for ``connect``.
+        """
+        with self.connect() as connection:
+            connection.autocommit = True
+            try:
+                return connection.execute(query, values, binary=binary).fetchall()
+            finally:
+                connection.autocommit = False
 
     @contextmanager
     def lock(self) -> Iterator[Connection]:

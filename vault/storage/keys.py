@@ -23,12 +23,8 @@ class WrappedKeyTable:
 
     def get(self, kind: str, ref: str) -> tuple[int, bytes] | None:
         """Return the newest version and its wrapped bytes."""
-        with self._database.connect() as connection:
-            row = connection.execute(
-                "select version, wrapped from wrapped_keys where kind = %s and ref = %s order by version desc limit 1",
-                (kind, ref),
-            ).fetchone()
-        return (int(row[0]), bytes(row[1])) if row else None
+        query = "select version, wrapped from wrapped_keys where kind = %s and ref = %s order by version desc limit 1"
+        return next(((int(row[0]), bytes(row[1])) for row in self._database.ask(query, (kind, ref))), None)
 
     def put(self, kind: str, ref: str, version: int, wrapped: bytes) -> bool:
         """Store a version; False when somebody else was first."""
@@ -41,8 +37,7 @@ class WrappedKeyTable:
 
     def get_many(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
         """Return the newest wrapped bytes of each reference that has some, by one query."""
-        with self._database.connect() as connection:
-            rows = connection.execute(_NEWEST, (kind, list(refs)), binary=True).fetchall()
+        rows = self._database.ask(_NEWEST, (kind, list(refs)), binary=True)
         return {str(row[0]): bytes(row[1]) for row in rows}
 
     def put_many(self, kind: str, version: int, wrapped: Mapping[str, bytes]) -> set[str]:

@@ -56,9 +56,8 @@ class RegisterTable:
 
     def find(self, code_index: bytes) -> str | None:
         """Return the reference of the subject with that index."""
-        with self._database.connect() as connection:
-            row = connection.execute("select ref from subjects where code_index = %s", (code_index,)).fetchone()
-        return str(row[0]) if row else None
+        rows = self._database.ask("select ref from subjects where code_index = %s", (code_index,))
+        return next((str(row[0]) for row in rows), None)
 
     def add(self, rows: Sequence[SealedRecord]) -> None:
         """Store records in one transaction; a subject's reference that is there already keeps its first record.
@@ -73,8 +72,7 @@ class RegisterTable:
 
     def fetch(self, subjects: Collection[str], kinds: Collection[str]) -> list[SealedRecord]:
         """Return the subjects' records of these kinds by one query."""
-        with self._database.connect() as connection:
-            rows = connection.execute(_RECORDS, (list(subjects), list(kinds)), binary=True).fetchall()
+        rows = self._database.ask(_RECORDS, (list(subjects), list(kinds)), binary=True)
         return [SealedRecord(str(row[0]), str(row[1]), str(row[2]), int(row[3]), bytes(row[4])) for row in rows]
 
     def present(self, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
