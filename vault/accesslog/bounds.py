@@ -10,25 +10,31 @@ from vault.accesslog.entries import Access
 from vault.domain.records import IDENTITY_KINDS, RecordKind
 from vault.domain.roles import Purpose
 from vault.errors import NotAllowedError
-from vault.storage.cases import proved_subjects
-from vault.storage.database import Connection
 
 _IDENTITY = frozenset(kind.value for kind in IDENTITY_KINDS)
 _REGISTER = frozenset(kind.value for kind in RecordKind)
 
 
-def check_bounds(connection: Connection, looks: Sequence[Access]) -> None:
-    """Let pass looks that stay within their purpose.
+def check_bounds(looks: Sequence[Access]) -> set[tuple[str, str]]:
+    """Let pass looks that stay within their purpose; return the cases and subjects that must be proved for it.
 
     :raises NotAllowedError: ``identify_kinds``: identifying reaches for care records;
-        ``no_identity_decision``: collecting reaches for somebody who was not proved in this case.
+        ``no_identity_decision``: collecting names no case or nobody.
     """
     if any(look.purpose is Purpose.IDENTIFY and _registered(look) - _IDENTITY for look in looks):
         raise NotAllowedError("identify_kinds", "identifying opens identity and contact details, and nothing else")
-    collecting = [look for look in looks if look.purpose is Purpose.COLLECT and _registered(look)]
-    proved = proved_subjects(connection, {look.case for look in collecting if look.case}) if collecting else {}
-    if any(look.case is None or look.subject is None or proved.get(look.case) != look.subject for look in collecting):
-        raise NotAllowedError("no_identity_decision", "nobody is read before identity is proved in this case")
+    claimed = set()
+    for look in looks:
+        if look.purpose is Purpose.COLLECT and _registered(look):
+            if look.case is None or look.subject is None:
+                raise unproved()
+            claimed.add((look.case, look.subject))
+    return claimed
+
+
+def unproved() -> NotAllowedError:
+    """Give the refusal for collecting about somebody who was not proved in this very case."""
+    return NotAllowedError("no_identity_decision", "nobody is read before identity is proved in this case")
 
 
 def _registered(look: Access) -> frozenset[str]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from vault.accesslog.leaves import VERSION, Leaf, parse_leaf, render_leaf, seconds
+from vault.accesslog.leaves import TAG_BYTES, VERSION, Day, Leaf, parse_leaf, render_leaf, seconds
 from vault.crypto.envelope import Context, seal, unseal
 from vault.domain.case import REFERENCE
 from vault.domain.private import Private
@@ -39,6 +39,7 @@ _ENTRY: Final[Mapping[str, tuple[type, ...]]] = {
     "count": (int,),
     "outcome": _TEXT,
     "emergency": _MAYBE_TEXT,
+    "recipient": _MAYBE_TEXT,
 }
 _STAFF: Final[Mapping[str, tuple[type, ...]]] = {"v": (int,), "salt": _TEXT, "actor": _TEXT, "actor_name": _TEXT}
 
@@ -57,6 +58,7 @@ class Access(Private, shows=("purpose", "case")):
     :param count: how many items.
     :param outcome: ``granted``, or a code that says why nothing was shown; only ``granted`` opens anything.
     :param emergency: the reason, when it was one.
+    :param recipient: to whom the data was given, where it left the house: then the entry is a disclosure.
     """
 
     at: datetime
@@ -71,17 +73,34 @@ class Access(Private, shows=("purpose", "case")):
     count: int = 1
     outcome: str = GRANTED
     emergency: str | None = None
+    recipient: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The opaque names that one look is found by.
+
+    :param tag: the subject's, 16 bytes; None when no subject is known.
+    :param reader: the actor's, 16 bytes; stored beside the leaf and committed to, never published.
+    :param use: 16 random bytes that name this use of the keys.
+    """
+
+    tag: bytes | None
+    reader: bytes
+    use: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class SealedAccess:
-    """One look as it is stored."""
+    """One look as it is stored; of a day's leaf all but the leaf is empty."""
 
     leaf: bytes
     entry: bytes
     staff: bytes
     case: str | None
     tag: bytes | None
+    reader: bytes | None
+    at: datetime | None
 
 
 def check(access: Access) -> None:
@@ -90,8 +109,7 @@ def check(access: Access) -> None:
     :raises RefusedError: no time zone, an unfit reference or kind, or an empty field that the law asks for.
     """
     texts = [access.actor, access.actor_name, access.role, access.legal_ground, access.outcome]
-    if access.emergency is not None:
-        texts.append(access.emergency)
+    texts += [text for text in (access.emergency, access.recipient) if text is not None]
     if not all(0 < len(text) <= _LONGEST_TEXT for text in texts):
         raise _unfit("every look names actor, name, role, legal ground and outcome, each of 1-500 characters")
     if access.at.tzinfo is None or access.at.year < _FIRST_YEAR:
@@ -112,11 +130,10 @@ def key_ref(subject: str | None, case: str | None, time: datetime) -> str:
     return f"{_owner(subject, case)}/{time.astimezone(UTC).year}"
 
 
-def seal_access(access: Access, key: bytes, tag: bytes | None, salt: bytes) -> SealedAccess:
+def seal_access(access: Access, key: bytes, marks: Marks, salt: bytes) -> SealedAccess:
     """Seal an access and make the leaf that commits to it.
 
     :param key: the 32-byte log key that :func:`key_ref` names.
-    :param tag: the subject's tag; None when no subject is known.
     :param salt: 16 random bytes for the staff part.
     """
     at = access.at.astimezone(UTC)
@@ -126,8 +143,10 @@ def seal_access(access: Access, key: bytes, tag: bytes | None, salt: bytes) -> S
         staff = seal(key, _context("staff", time, owner), _canonical(_staff_fields(access, salt)))
     except UnicodeEncodeError:
         raise _unfit("a look's texts are Unicode without stray surrogates") from None
-    leaf = Leaf(at, access.case, tag, sha256(entry).digest(), sha256(staff).digest())
-    return SealedAccess(render_leaf(leaf), entry, staff, access.case, tag)
+    committed = sha256(staff + marks.reader).digest()
+    leaf = Leaf(at, access.case, marks.tag, sha256(entry).digest(), committed, marks.use)
+    whole = at.replace(microsecond=0)
+    return SealedAccess(render_leaf(leaf), entry, staff, access.case, marks.tag, marks.reader, whole)
 
 
 def open_access(sealed: SealedAccess, key: bytes, *, subject: str | None) -> Access:
@@ -150,14 +169,26 @@ def open_access(sealed: SealedAccess, key: bytes, *, subject: str | None) -> Acc
     return access
 
 
-def columns_differ(sealed: SealedAccess, leaf: Leaf) -> list[str]:
+def columns_differ(sealed: SealedAccess, leaf: Leaf | Day) -> list[str]:
     """Name the stored columns that the leaf does not commit to; empty when all agree."""
-    pairs = {
-        "entry": sha256(sealed.entry).digest() == leaf.entry,
-        "staff": sha256(sealed.staff).digest() == leaf.staff,
-        "case_ref": sealed.case == leaf.case,
-        "tag": sealed.tag == leaf.tag,
-    }
+    if isinstance(leaf, Day):
+        pairs = {
+            "entry": not sealed.entry,
+            "staff": not sealed.staff,
+            "case_ref": sealed.case is None,
+            "tag": sealed.tag is None,
+            "reader": sealed.reader is None,
+            "at": sealed.at is None,
+        }
+    else:
+        pairs = {
+            "entry": sha256(sealed.entry).digest() == leaf.entry,
+            "staff": sha256(sealed.staff + (sealed.reader or b"")).digest() == leaf.staff,
+            "reader": len(sealed.reader or b"") == TAG_BYTES,
+            "case_ref": sealed.case == leaf.case,
+            "tag": sealed.tag == leaf.tag,
+            "at": sealed.at == leaf.time,
+        }
     return [name for name, agrees in pairs.items() if not agrees]
 
 
@@ -183,6 +214,7 @@ def _entry_fields(access: Access, at: datetime) -> dict[str, Any]:
         "count": access.count,
         "outcome": access.outcome,
         "emergency": access.emergency,
+        "recipient": access.recipient,
     }
 
 
@@ -191,7 +223,7 @@ def _staff_fields(access: Access, salt: bytes) -> dict[str, Any]:
 
 
 def _access(entry: Mapping[str, Any], staff: Mapping[str, Any]) -> Access:
-    names = ("role", "legal_ground", "case", "subject", "count", "outcome", "emergency")
+    names = ("role", "legal_ground", "case", "subject", "count", "outcome", "emergency", "recipient")
     try:
         access = Access(
             at=datetime.fromisoformat(entry["at"]),

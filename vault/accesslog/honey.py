@@ -34,25 +34,28 @@ class HoneyWatch:
 
     def __init__(self, service: KeyService) -> None:
         self._marks = Kept(partial(make_marks, service), _REMEMBERED)
+        self.known = False
 
-    def watch(self, connection: Connection, looks: Sequence[Access]) -> None:
-        """Raise an alarm for each look at a honey record, inside the caller's transaction."""
-        honey = self._honey(connection, {look.subject for look in looks if look.subject is not None})
+    def marks(self, looks: Sequence[Access]) -> list[bytes | None] | None:
+        """Give the mark of each look's subject; None while no honey record is known of."""
+        if not self.known:
+            return None
+        marks = self._marks.of({look.subject for look in looks if look.subject is not None})
+        return [marks[look.subject] if look.subject is not None else None for look in looks]
+
+    def ring(self, connection: Connection, looks: Sequence[Access]) -> None:
+        """Raise an alarm for each of these looks at honey records, inside the caller's transaction."""
         # always in one order, so that two batches never wait for each other
         for look in sorted(looks, key=lambda look: (look.actor, look.case or "")):
-            if look.subject in honey:
-                _ring(connection, look.at, look.actor, look.purpose, look.case)
+            _ring(connection, look.at, look.actor, look.purpose, look.case)
 
     def found(
         self, connection: Connection, subject: str, *, at: datetime, actor: str, purpose: Purpose, case: str | None
     ) -> None:
         """Raise an alarm when a search found a honey record, before its finder is told."""
-        if self._honey(connection, {subject}):
+        known = honey_marks(connection)
+        if known and self._marks.of([subject])[subject] in known:
             _ring(connection, at, actor, purpose, case)
-
-    def _honey(self, connection: Connection, subjects: set[str]) -> set[str]:
-        known = honey_marks(connection) if subjects else {}
-        return {subject for subject, mark in self._marks.of(subjects).items() if mark in known} if known else set()
 
 
 def _ring(connection: Connection, at: datetime, actor: str, purpose: Purpose, case: str | None) -> None:

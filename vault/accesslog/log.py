@@ -1,7 +1,6 @@
 """The access log: an access is durably in the tree before anybody gets the receipt that opens anything.
 
-An append is a short transaction of its own: lock, right edge, leaves, edge, commit. Everything
-slow (keys, sealing, hashing of leaves) happens before the lock.
+An append is one statement and a transaction of its own; everything slow (keys, sealing) happens before it.
 """
 
 import os
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 
-from vault.accesslog.bounds import check_bounds
+from vault.accesslog.bounds import check_bounds, unproved
 from vault.accesslog.entries import (
     Access,
+    Marks,
     SealedAccess,
     check,
     key_ref,
@@ -21,21 +21,21 @@ from vault.accesslog.entries import (
 )
 from vault.accesslog.honey import HoneyWatch
 from vault.accesslog.kept import Kept
-from vault.accesslog.leaves import TAG_BYTES, parse_leaf
-from vault.accesslog.merkle import RightEdge, leaf_hash
+from vault.accesslog.leaves import TAG_BYTES, USE_BYTES, parse_leaf
 from vault.accesslog.receipts import LogReceipt, ReceiptBook
 from vault.crypto.keyring import KeyRing
 from vault.crypto.keyservice import KeyService
 from vault.domain.private import Private
 from vault.errors import RefusedError
 from vault.storage import log as table
-from vault.storage.database import Database
+from vault.storage.database import Database, asking
 
 LIFETIME = timedelta(minutes=5)
 LONGEST_LIFETIME = timedelta(hours=1)
 LARGEST_BATCH = 10_000
 _REMEMBERED = 4096  # keys and tags kept in this process; the least used go first
 _SALT_BYTES = 16
+_READER = "actor|"  # before an actor's id: no subject's reference holds a bar, so no tag is a reader's mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +87,14 @@ class AccessLog(Private):
         _check_batch(accesses, lifetime)
         if not accesses:
             return []
-        sealed = self._seal(accesses)
-        with self._database.connect() as connection:
-            check_bounds(connection, accesses)
-            self._honey.watch(connection, accesses)
-            first = table.append(connection, _columns(sealed), _growth([leaf_hash(one.leaf) for one in sealed]))
+        proved = check_bounds(accesses)
+        uses = [os.urandom(USE_BYTES) for _ in accesses]
+        first = self._append(accesses, _columns(self._seal(accesses, uses)), proved)
         now = self._now()
-        return [self._book.issue(access, first + at, now, lifetime) for at, access in enumerate(accesses)]
+        return [
+            self._book.issue(access, first + at, use, now, lifetime)
+            for at, (access, use) in enumerate(zip(accesses, uses, strict=True))
+        ]
 
     def spend(self, receipt: LogReceipt, *, case: str | None, subject: str | None, kinds: Iterable[str]) -> None:
         """Spend a receipt for exactly this look.
@@ -137,14 +138,33 @@ class AccessLog(Private):
                 if row.tag is None:
                     yield _open(row, None, key_of)
 
-    def _seal(self, accesses: Sequence[Access]) -> list[SealedAccess]:
-        """Seal a batch, with as many round trips for its keys and tags as for one."""
+    def _append(self, accesses: Sequence[Access], columns: table.LeafColumns, proved: set[tuple[str, str]]) -> int:
+        done = table.append(self._database.ask, columns, table.Claims(proved, self._honey.marks(accesses)))
+        if done.why == "unmarked":
+            self._honey.known = True
+            done = table.append(self._database.ask, columns, table.Claims(proved, self._honey.marks(accesses)))
+        if done.why == "honey":
+            with self._database.connect() as connection:
+                self._honey.ring(connection, [accesses[at] for at in done.hits])
+                done = table.append(asking(connection), columns, table.Claims(proved, heard=True))
+        if done.why is not None:
+            raise unproved()
+        return done.first
+
+    def _seal(self, accesses: Sequence[Access], uses: Sequence[bytes]) -> list[SealedAccess]:
+        """Seal a batch, with as many round trips for its keys and marks as for one."""
         refs = [key_ref(access.subject, access.case, access.at) for access in accesses]
         keys = self._log_keys.of(refs)
-        tags = self._tags.of([access.subject for access in accesses if access.subject is not None])
+        subjects = {access.subject for access in accesses if access.subject is not None}
+        tags = self._tags.of(subjects | {_READER + access.actor for access in accesses})
         return [
-            seal_access(access, keys[ref], tags[access.subject] if access.subject is not None else None, _salt())
-            for access, ref in zip(accesses, refs, strict=True)
+            seal_access(
+                access,
+                keys[ref],
+                Marks(tags[access.subject] if access.subject is not None else None, tags[_READER + access.actor], use),
+                os.urandom(_SALT_BYTES),
+            )
+            for access, ref, use in zip(accesses, refs, uses, strict=True)
         ]
 
     def _opener(self) -> Callable[[str], bytes]:
@@ -155,17 +175,13 @@ class AccessLog(Private):
 def _open(row: table.LeafRow, subject: str | None, key_of: Callable[[str], bytes]) -> LoggedAccess:
     leaf = parse_leaf(row.leaf)
     key = key_of(key_ref(subject, leaf.case, leaf.time))
-    sealed = SealedAccess(row.leaf, row.entry, row.staff, row.case, row.tag)
+    sealed = SealedAccess(row.leaf, row.entry, row.staff, row.case, row.tag, row.reader, row.at)
     return LoggedAccess(row.index, row.leaf, open_access(sealed, key, subject=subject))
 
 
 def _make_tags(service: KeyService, subjects: Collection[str]) -> dict[str, bytes]:
-    macs = service.many("mac", "log-tag", [("", subject.encode("ascii")) for subject in subjects])
+    macs = service.many("mac", "log-tag", [("", subject.encode()) for subject in subjects])
     return {subject: mac[:TAG_BYTES] for subject, mac in zip(subjects, macs, strict=True)}
-
-
-def _salt() -> bytes:
-    return os.urandom(_SALT_BYTES)
 
 
 def _check_batch(accesses: Sequence[Access], lifetime: timedelta) -> None:
@@ -184,14 +200,6 @@ def _columns(sealed: Sequence[SealedAccess]) -> table.LeafColumns:
         staff=[one.staff for one in sealed],
         case=[one.case for one in sealed],
         tag=[one.tag for one in sealed],
+        reader=[one.reader for one in sealed],
+        at=[one.at for one in sealed],
     )
-
-
-def _growth(hashes: Sequence[bytes]) -> Callable[[int, bytes], bytes]:
-    def grow(size: int, packed: bytes) -> bytes:
-        edge = RightEdge.parse(size, packed)
-        for hashed in hashes:
-            edge.add(hashed)
-        return edge.packed()
-
-    return grow

@@ -6,7 +6,6 @@ process, and a forked child has none.
 """
 
 import os
-import secrets
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ _SWEEP_SECONDS = 10
 class LogReceipt(Private, shows=("index",)):
     """Proof that one look is in the log; opens what it names, once, until it expires.
 
-    ``id`` is random; ``index`` is the entry's place in the log.
+    ``id`` is random and names this use in the entry's leaf and in the key service's audit; ``index`` is the
+    entry's place in the log.
     """
 
     __slots__ = ("actor", "case", "expires", "id", "index", "kinds", "purpose", "subject")
@@ -70,14 +70,15 @@ class ReceiptBook:
         self._pid = os.getpid()
         self._swept: datetime | None = None
 
-    def issue(self, access: Access, index: int, now: datetime, lifetime: timedelta) -> LogReceipt:
+    def issue(self, access: Access, index: int, use: bytes, now: datetime, lifetime: timedelta) -> LogReceipt:
         """Make the receipt of a logged access; one that was not granted opens nothing.
 
         :param index: the entry's place in the log.
+        :param use: the random name of this use, 16 bytes, as the leaf holds it.
         """
         receipt, expires, kinds = object.__new__(LogReceipt), now + lifetime, frozenset(access.kinds)
         values = {
-            "id": secrets.token_hex(16),
+            "id": use.hex(),
             "actor": access.actor,
             "purpose": access.purpose,
             "case": access.case,

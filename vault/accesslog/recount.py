@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vault.accesslog.entries import SealedAccess, columns_differ
-from vault.accesslog.leaves import parse_leaf
+from vault.accesslog.leaves import read_leaf
 from vault.accesslog.merkle import RightEdge, leaf_hash
 from vault.accesslog.notes import VerifierKey, open_checkpoint, parse_note
 from vault.accesslog.publish import Shelf
@@ -73,7 +73,7 @@ def _check_row(row: table.LeafRow, expected: int, verdict: Verdict) -> None:
         verdict.blame("leaf_out_of_place", place)
     try:
         differing = columns_differ(
-            SealedAccess(row.leaf, row.entry, row.staff, row.case, row.tag), parse_leaf(row.leaf)
+            SealedAccess(row.leaf, row.entry, row.staff, row.case, row.tag, row.reader, row.at), read_leaf(row.leaf)
         )
     except RefusedError as error:
         verdict.blame(error.code, place)

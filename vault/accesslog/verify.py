@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from vault.accesslog.leaves import parse_leaf
+from vault.accesslog.leaves import read_leaf
 from vault.accesslog.merkle import HASH_BYTES, RightEdge, leaf_hash
 from vault.accesslog.notes import LONGEST_NOTE, Checkpoint, VerifierKey, open_checkpoint, root_text
 from vault.accesslog.sources import Source
@@ -127,7 +127,7 @@ def _recount(source: Source, newest: Checkpoint, edge: RightEdge, history: _Hist
     history.passes(edge)
     for leaf in _leaves(source, newest.size):
         try:
-            parse_leaf(leaf)
+            read_leaf(leaf)
         except RefusedError as error:
             verdict.blame(error.code, f"leaf {edge.size}")
         hashed = leaf_hash(leaf)

@@ -1,7 +1,7 @@
 """Cases and their appended events: every change names the version it saw, so nothing is overwritten unseen."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -13,11 +13,6 @@ from vault.errors import ConflictError, RefusedError
 from vault.storage.database import Connection, Database
 
 _COLUMNS = "ref, channel, received_at, stage, version, language, exception, subject, merged_into"
-
-_PROVED = (
-    "select ref, subject from cases where ref = any(%s) and subject is not null "
-    "and exists (select from case_events where case_ref = cases.ref and event = %s)"
-)
 
 
 def _case(row: Sequence[Any]) -> Case:
@@ -45,12 +40,6 @@ def open_case(connection: Connection, case: Case, *, actor: str, at: datetime) -
     _insert_event(
         connection, case.ref, CaseEvent(case.version, at, Event.ARRIVED, case.stage, actor, "receive", detail)
     )
-
-
-def proved_subjects(connection: Connection, refs: Collection[str]) -> dict[str, str]:
-    """Return the subject of each of these cases in which an identity was proved."""
-    rows = connection.execute(_PROVED, (list(refs), Event.IDENTITY_PROVED)).fetchall()
-    return {str(row[0]): str(row[1]) for row in rows}
 
 
 def append(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Protocol
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -34,8 +34,33 @@ def conninfo(settings: DatabaseSettings) -> str:
 
 def _pool(info: str, size: int) -> "ConnectionPool[Connection]":
     return ConnectionPool(
-        info, min_size=0, max_size=size, open=False, timeout=_CONNECT_SECONDS, reconnect_timeout=_CONNECT_SECONDS
+        info,
+        kwargs={"autocommit": True},  # transactions are opened where a block wants one
+        min_size=0,
+        max_size=size,
+        open=False,
+        timeout=_CONNECT_SECONDS,
+        reconnect_timeout=_CONNECT_SECONDS,
     )
+
+
+class Ask(Protocol):
+    """Gives the rows of one statement."""
+
+    def __call__(
+        self, query: LiteralString, values: Sequence[object], *, binary: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """Run it."""
+        ...
+
+
+def asking(connection: Connection) -> Ask:
+    """Let a statement run inside a connection's transaction, where else it would be one of its own."""
+
+    def ask(query: LiteralString, values: Sequence[object], *, binary: bool = False) -> list[tuple[Any, ...]]:
+        return connection.execute(query, values, binary=binary).fetchall()
+
+    return ask
 
 
 class Database(Private):
@@ -56,21 +81,17 @@ class Database(Private):
         :raises OutOfReachError: the database does not answer within 15 seconds or went away.
         :raises WrongUseError: ``database_right_missing``: the office's role may not do that.
         """
-        with self._lent(self._pool) as connection:
+        with self._lent(self._pool) as connection, connection.transaction():
             yield connection
 
     def ask(self, query: LiteralString, values: Sequence[object], *, binary: bool = False) -> list[tuple[Any, ...]]:
-        """Return the rows of one reading statement, which needs no transaction: one round trip instead of three.
+        """Return the rows of one statement that is a transaction of its own: one round trip instead of three.
 
         :raises OutOfReachError: as for ``connect``.
         :raises WrongUseError: as for ``connect``.
         """
-        with self.connect() as connection:
-            connection.autocommit = True
-            try:
-                return connection.execute(query, values, binary=binary).fetchall()
-            finally:
-                connection.autocommit = False
+        with self._lent(self._pool) as connection:
+            return connection.execute(query, values, binary=binary).fetchall()
 
     @contextmanager
     def lock(self) -> Iterator[Connection]:
@@ -81,7 +102,7 @@ class Database(Private):
 
         :raises OutOfReachError: as for ``connect``.
         """
-        with self._lent(self._locks) as connection:
+        with self._lent(self._locks) as connection, connection.transaction():
             yield connection
 
     @contextmanager

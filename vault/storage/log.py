@@ -1,33 +1,24 @@
 """The access log's tables, blind: leaves, the tree's right edge and checkpoints; bytes in, bytes out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
 
 import psycopg
 
 from vault.errors import ConflictError, TamperedError
-from vault.storage.database import Connection
+from vault.storage.database import Ask, Connection
 
-_APPEND_LOCK = 7042
 _PUBLISH_LOCK = 7043
 _PIECE = 500  # rows fetched at a time
-_ROWS = "select idx, leaf, entry, staff, case_ref, tag from log_leaves order by idx"
-_TAGGED = "select idx, leaf, entry, staff, case_ref, tag from log_leaves where tag = %s order by idx"
-_OF_CASE = "select idx, leaf, entry, staff, case_ref, tag from log_leaves where case_ref = %s order by idx"
-# one round trip: the row lock makes the statement read the newest edge although its snapshot is older than the lock
-_LOCKED_EDGE = "select size, hashes from log_edge, pg_advisory_xact_lock(%s) for update of log_edge"
-_ADD_ONE = (  # a quarter cheaper for us than arrays of one
-    "with moved as (update log_edge set size = %s, hashes = %s) "
-    "insert into log_leaves (idx, leaf, entry, staff, case_ref, tag) values (%s, %s, %s, %s, %s, %s)"
+_COLUMNS = "idx, leaf, entry, staff, case_ref, tag, reader, at"
+_APPEND = (
+    "select first, why, hits from log_append(%b::bytea[], %b::bytea[], %b::bytea[], %b::text[], %b::bytea[],"
+    " %b::bytea[], %b::timestamptz[], %b::text[], %b::text[], %b::bytea[], %b)"
 )
-_ADD = (
-    "with moved as (update log_edge set size = %s, hashes = %s) "
-    "insert into log_leaves (idx, leaf, entry, staff, case_ref, tag) "
-    "select %s + n - 1, leaf, entry, staff, case_ref, tag from "
-    "unnest(%b::bytea[], %b::bytea[], %b::bytea[], %b::text[], %b::bytea[]) "
-    "with ordinality as given (leaf, entry, staff, case_ref, tag, n)"
-)
+_WRONG_EDGE = (psycopg.errors.UniqueViolation, psycopg.errors.NoDataFound, psycopg.errors.DataCorrupted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +31,8 @@ class LeafRow:
     staff: bytes
     case: str | None
     tag: bytes | None
+    reader: bytes | None
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +44,52 @@ class LeafColumns:
     staff: list[bytes]
     case: list[str | None]
     tag: list[bytes | None]
+    reader: list[bytes | None]
+    at: list[datetime | None]
 
 
-def append(connection: Connection, batch: LeafColumns, grow: Callable[[int, bytes], bytes]) -> int:
-    """Append a batch and commit: two round trips under the log's lock.
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What must hold for a batch to be appended.
 
-    :param grow: takes the size and the packed edge before, gives the packed edge after the batch.
-    :returns: the index of the batch's first leaf.
-    :raises TamperedError: the edge is missing, or behind the leaves.
+    :param proved: (case, subject) pairs, each of which an identity decision must have joined.
+    :param marks: the mark of each look's subject; None while no honey record is known of.
+    :param heard: the honey records in it have rung already.
     """
+
+    proved: Collection[tuple[str, str]] = ()
+    marks: list[bytes | None] | None = None
+    heard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What came of a batch: the index of its first leaf, or why nothing was appended.
+
+    :param why: ``unproved``, ``unmarked`` (there are honey records: give the marks) or ``honey``.
+    :param hits: positions of the looks at honey records, from 0.
+    """
+
+    first: int
+    why: str | None = None
+    hits: tuple[int, ...] = ()
+
+
+def append(ask: Ask, batch: LeafColumns, claims: Claims) -> Appended:
+    """Append a batch, all or none; the database itself computes the edge under the log's lock.
+
+    :param ask: :meth:`vault.storage.database.Database.ask`, whose statement is its own transaction, or
+        :func:`vault.storage.database.asking` inside one.
+    :raises TamperedError: the edge is missing, malformed, or behind the leaves.
+    """
+    pairs = list(claims.proved)
+    columns = (batch.leaf, batch.entry, batch.staff, batch.case, batch.tag, batch.reader, batch.at)
+    proved = ([case for case, _ in pairs], [subject for _, subject in pairs])
     try:
-        with connection.pipeline():
-            row = connection.execute(_LOCKED_EDGE, (_APPEND_LOCK,)).fetchone()
-            if row is None:
-                raise _edge_wrong()
-            size = int(row[0])
-            moved = size + len(batch.leaf)
-            packed = grow(size, row[1])
-            columns = (batch.leaf, batch.entry, batch.staff, batch.case, batch.tag)
-            if moved == size + 1:
-                connection.execute(_ADD_ONE, (moved, packed, size, *(column[0] for column in columns)))
-            else:
-                connection.execute(_ADD, (moved, packed, size, *columns))
-            # not connection.commit(): inside a pipeline it waits for an answer before a large batch is sent, forever
-            connection.execute("commit", prepare=False)
-    except psycopg.errors.UniqueViolation:
+        ((first, why, hits),) = ask(_APPEND, (*columns, *proved, claims.marks, claims.heard), binary=True)
+    except _WRONG_EDGE:
         raise _edge_wrong() from None
-    return size
+    return Appended(-1 if first is None else int(first), why, tuple(position - 1 for position in hits or ()))
 
 
 def lock_publishing(connection: Connection) -> None:
@@ -112,17 +124,17 @@ def leaves(connection: Connection, start: int, end: int) -> Iterator[tuple[int, 
 
 def rows(connection: Connection) -> Iterator[LeafRow]:
     """Yield every row in order, a few hundred at a time."""
-    yield from _rows(connection, _ROWS, ())
+    yield from _rows(connection, "", ())
 
 
 def tagged(connection: Connection, tag: bytes) -> Iterator[LeafRow]:
     """Yield the rows of one tag in order."""
-    yield from _rows(connection, _TAGGED, (tag,))
+    yield from _rows(connection, "where tag = %s", (tag,))
 
 
 def of_case(connection: Connection, case: str) -> Iterator[LeafRow]:
     """Yield the rows of one case in order."""
-    yield from _rows(connection, _OF_CASE, (case,))
+    yield from _rows(connection, "where case_ref = %s", (case,))
 
 
 def last_checkpoint(connection: Connection) -> tuple[int, str] | None:
@@ -154,14 +166,16 @@ def add_checkpoint(connection: Connection, size: int, note: str) -> None:
         raise ConflictError("checkpoint_differs", "another checkpoint of this size is stored; run dsr log verify")
 
 
-def _rows(connection: Connection, query: str, values: tuple[object, ...]) -> Iterator[LeafRow]:
+def _rows(connection: Connection, where: LiteralString, values: tuple[object, ...]) -> Iterator[LeafRow]:
     with closing(connection.cursor("log_leaves")) as cursor:
         cursor.itersize = _PIECE
-        cursor.execute(query, values)
-        for index, leaf, entry, staff, case, tag in cursor:
-            yield LeafRow(
-                int(index), bytes(leaf), bytes(entry), bytes(staff), case, None if tag is None else bytes(tag)
-            )
+        cursor.execute(f"select {_COLUMNS} from log_leaves {where} order by idx", values)  # noqa: S608 - our own words
+        for index, leaf, entry, staff, case, tag, reader, at in cursor:
+            yield LeafRow(int(index), bytes(leaf), bytes(entry), bytes(staff), case, _bytes(tag), _bytes(reader), at)
+
+
+def _bytes(value: object) -> bytes | None:
+    return None if value is None else bytes(value)  # type: ignore[call-overload]  # a bytea's buffer
 
 
 def _edge_wrong() -> TamperedError:

@@ -12,6 +12,7 @@ from psycopg import sql
 from vault.domain.roles import OfficeName
 from vault.errors import WrongUseError
 from vault.settings import office_role
+from vault.storage.callables import apply_callables
 from vault.storage.database import Connection
 from vault.storage.grants import OWNERS_ONLY, ROOMS, UNGUARDED
 from vault.storage.moves import apply_moves
@@ -87,6 +88,7 @@ def apply(connection: Connection, offices: Iterable[OfficeName] = tuple(OfficeNa
         if goal != standing[table]:
             _refit(connection, table, goal)
     apply_moves(connection)
+    apply_callables(connection, database, there)
 
 
 def wanted(database: str, roles: Iterable[str], tables: Iterable[str]) -> dict[str, Standing]:

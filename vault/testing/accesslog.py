@@ -104,7 +104,8 @@ def log_bench(database: Database) -> LogBench:
 def empty(database: Database) -> None:
     """Empty the log's tables."""
     with database.connect() as connection:
-        connection.execute("truncate log_leaves, log_checkpoints, log_edge")
+        connection.execute("truncate log_leaves, log_checkpoints, log_edge, log_days, log_tiles, log_claims")
+        connection.execute("truncate log_progress")
         connection.execute("insert into log_edge (size, hashes) values (0, '')")
 
 
@@ -126,7 +127,11 @@ def any_leaves(count: int) -> list[bytes]:
     """Make leaves that commit to nothing."""
     start = _LOOK.at.replace(microsecond=0)
     return [
-        render_leaf(Leaf(start + timedelta(seconds=number), CASE, None, leaf_hash(b"%d" % number), leaf_hash(b"staff")))
+        render_leaf(
+            Leaf(
+                start + timedelta(seconds=number), CASE, None, leaf_hash(b"%d" % number), leaf_hash(b"staff"), bytes(16)
+            )
+        )
         for number in range(count)
     ]
 
