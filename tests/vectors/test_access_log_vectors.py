@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from vault.accesslog.entries import Access, SealedAccess, open_access
-from vault.accesslog.leaves import parse_leaf, render_leaf
+from vault.accesslog.leaves import Day, parse_day, parse_leaf, render_leaf
 from vault.accesslog.notes import parse_vkey, root_text
 from vault.accesslog.sources import DirectorySource
 from vault.accesslog.tiles import parse_bundle
@@ -22,6 +23,8 @@ HOME = Path(__file__).parent / "access_log"
 GOLDEN: dict[str, Any] = json.loads((HOME / "entries.json").read_text(encoding="utf-8"))
 KEY = bytes.fromhex(GOLDEN["key"])
 ENTRIES: list[dict[str, Any]] = GOLDEN["entries"]
+ROOT = "LbrPwkxJpANBB+3BiGpA1Dr7jvLuB8sOdBIwCnkjth8="
+LEAVES = [*(entry["leaf"] for entry in ENTRIES), GOLDEN["day"]]
 
 
 def sealed(entry: Mapping[str, Any]) -> SealedAccess:
@@ -31,6 +34,8 @@ def sealed(entry: Mapping[str, Any]) -> SealedAccess:
         staff=bytes.fromhex(entry["staff"]),
         case=entry["case_ref"],
         tag=bytes.fromhex(entry["tag"]) if entry["tag"] else None,
+        reader=bytes.fromhex(entry["reader"]),
+        at=datetime.fromisoformat(entry["at"]),
     )
 
 
@@ -40,25 +45,43 @@ def test_the_golden_log_checks_out() -> None:
     verdict = verify_published(DirectorySource(HOME / "published"), vkey)
 
     assert verdict.to_json() == {
-        "size": 5,
-        "root": "eb+8qj3jvZ9/6QZeOzz25MSoxBOd0RaelC3VLzhzy/Q=",
+        "size": 6,
+        "root": ROOT,
         "ok": True,
         "faults": [],
     }
 
 
-def test_its_root_by_hand() -> None:
-    leaves = [sha256(b"\0" + entry["leaf"].encode()).digest() for entry in ENTRIES]
-    pairs = [sha256(b"\1" + leaves[at] + leaves[at + 1]).digest() for at in (0, 2)]
-    root = sha256(b"\1" + sha256(b"\1" + pairs[0] + pairs[1]).digest() + leaves[4]).digest()
+def node(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\1" + left + right).digest()
 
-    assert root_text(root) == "eb+8qj3jvZ9/6QZeOzz25MSoxBOd0RaelC3VLzhzy/Q="
+
+def test_its_root_by_hand() -> None:
+    leaves = [sha256(b"\0" + leaf.encode()).digest() for leaf in LEAVES]
+    four = node(node(leaves[0], leaves[1]), node(leaves[2], leaves[3]))
+
+    assert root_text(node(four, node(leaves[4], leaves[5]))) == ROOT
+
+
+def test_its_day_by_hand() -> None:
+    """Over the sorted tags: each with how many entries there are and its last leaf's hash."""
+    last: dict[bytes, tuple[int, bytes]] = {}
+    for entry in ENTRIES:
+        if entry["tag"]:
+            tag, count = bytes.fromhex(entry["tag"]), last.get(bytes.fromhex(entry["tag"]), (0, b""))[0]
+            last[tag] = (count + 1, sha256(b"\0" + entry["leaf"].encode()).digest())
+    lines = [
+        sha256(b"\0" + tag + count.to_bytes(8, "big") + leaf).digest() for tag, (count, leaf) in sorted(last.items())
+    ]
+
+    assert len(lines) == 2
+    assert parse_day(GOLDEN["day"].encode()) == Day(date(2026, 11, 20), node(*lines), 5, 2)
 
 
 def test_its_bundle_holds_the_leaves() -> None:
-    bundle = parse_bundle((HOME / "published/tile/entries/000.p/5").read_bytes())
+    bundle = parse_bundle((HOME / "published/tile/entries/000.p/6").read_bytes())
 
-    assert [leaf.decode() for leaf in bundle] == [entry["leaf"] for entry in ENTRIES]
+    assert [leaf.decode() for leaf in bundle] == LEAVES
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -82,4 +105,4 @@ def test_no_golden_entry_opens_in_another_s_place() -> None:
     first, last = sealed(ENTRIES[0]), sealed(ENTRIES[4])
 
     with pytest.raises(TamperedError):
-        open_access(SealedAccess(first.leaf, last.entry, first.staff, first.case, first.tag), KEY, subject="P-4F7Q")
+        open_access(replace(first, entry=last.entry), KEY, subject="P-4F7Q")
