@@ -142,15 +142,16 @@ def consistency_proof(size1: int, size2: int, node: Node) -> list[bytes]:
     return proof[::-1]
 
 
-def verify_inclusion(hashed: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
+def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
     """Check an inclusion proof (RFC 9162 section 2.1.3.2).
 
-    :param hashed: the leaf's hash, 32 bytes.
+    :param leaf_hash: the leaf's hash, 32 bytes; ``index`` its place, from 0, among ``size`` leaves.
+    :param proof: hashes of 32 bytes, from the leaf's sibling up; ``root`` is the tree's root hash.
     :raises TamperedError: the leaf is not proved to stand there.
     """
-    if not 0 <= index < size <= LARGEST or not _hashes_fit(hashed, root, *proof):
+    if not 0 <= index < size <= LARGEST or not _hashes_fit(leaf_hash, root, *proof):
         raise _unproved()
-    left, last, result = index, size - 1, hashed
+    left, last, result = index, size - 1, leaf_hash
     for step in proof:
         if last == 0:
             raise _unproved()

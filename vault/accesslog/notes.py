@@ -7,8 +7,10 @@ ignored, as the format demands, so that others may cosign.
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -45,6 +47,9 @@ class VerifierKey:
         return sha256(self.name.encode() + b"\n" + _ED25519 + self.key).digest()[:_ID_BYTES]
 
 
+Keys: TypeAlias = VerifierKey | Sequence[VerifierKey]  # one key, or those of a log whose key was exchanged
+
+
 def parse_vkey(text: str) -> VerifierKey:
     """Read ``name+hex id+base64 key``.
 
@@ -67,6 +72,25 @@ def render_vkey(key: VerifierKey) -> str:
     if not _name_fits(key.name) or len(key.key) != _KEY_BYTES:
         raise WrongUseError("log_origin", "the log's origin is a name such as example.com/log, without spaces and '+'")
     return f"{key.name}+{key.identifier.hex()}+{_base(_ED25519 + key.key)}"
+
+
+def parse_vkeys(text: str) -> tuple[VerifierKey, ...]:
+    """Read a log's verifier keys, one a line, the newest first.
+
+    :raises WrongUseError: a line is no verifier key, there is none, one stands twice, or they name several logs.
+    """
+    keys = tuple(map(parse_vkey, text.removesuffix("\n").split("\n")))
+    if len(set(keys)) != len(keys) or len({key.name for key in keys}) != 1:
+        raise WrongUseError("verifier_keys_differ", "give keys of one log, each once, as its file log.vkey lists them")
+    return keys
+
+
+def render_vkeys(keys: Sequence[VerifierKey]) -> str:
+    """Write a log's verifier keys; the inverse of :func:`parse_vkeys`.
+
+    :raises WrongUseError: a name or key has not the right shape.
+    """
+    return "".join(f"{render_vkey(key)}\n" for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +132,29 @@ def render_note(note: Note) -> bytes:
     return f"{note.text}\n{''.join(lines)}".encode()
 
 
-def verify_note(note: Note, key: VerifierKey) -> None:
-    """Check that this key signed the note; other keys' signatures are ignored.
+def verify_note(note: Note, keys: Keys) -> tuple[VerifierKey, ...]:
+    """Check that one of the keys signed the note, and that no signature under any of them is wrong.
 
-    :raises TamperedError: it did not, or one of its signatures is wrong.
+    Signatures of other keys are ignored (c2sp.org/signed-note, *Signatures*).
+
+    :return: the keys that signed.
+    :raises TamperedError: none signed, or a signature is wrong.
     """
-    ours = [one for one in note.signatures if (one.name, one.identifier) == (key.name, key.identifier)]
-    if not ours:
+    known = {(key.name, key.identifier): key for key in _listed(keys)}
+    signers = []
+    for one in note.signatures:
+        key = known.get((one.name, one.identifier))
+        if key:
+            _verify(one.value, note.text, key)
+            signers.append(key)
+    if not signers:
         raise TamperedError("note_not_signed", "the note is not signed by this key; give the log's own key")
+    return tuple(signers)
+
+
+def _verify(signature: bytes, text: str, key: VerifierKey) -> None:
     try:
-        for one in ours:
-            Ed25519PublicKey.from_public_bytes(key.key).verify(one.value, note.text.encode())
+        Ed25519PublicKey.from_public_bytes(key.key).verify(signature, text.encode())
     except (InvalidSignature, ValueError):
         raise TamperedError("note_signature", "the note was changed after it was signed; report it") from None
 
@@ -154,15 +190,15 @@ def render_checkpoint(checkpoint: Checkpoint) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def open_checkpoint(data: bytes, key: VerifierKey) -> Checkpoint:
-    """Read a signed checkpoint and check that the log of this key made it.
+def open_checkpoint(data: bytes, keys: Keys) -> Checkpoint:
+    """Read a signed checkpoint and check that the log of this key, or of one of these keys, made it.
 
-    :raises TamperedError: malformed, not signed by the key, or of another log.
+    :raises TamperedError: malformed, not signed by a key, wrongly signed by one, or of another log.
     """
     note = parse_note(data)
-    verify_note(note, key)
+    signers = verify_note(note, keys)
     checkpoint = parse_checkpoint(note.text)
-    if checkpoint.origin != key.name:
+    if any(checkpoint.origin != key.name for key in signers):
         raise TamperedError("checkpoint_origin", "the checkpoint is of another log; give the key of this one")
     return checkpoint
 
@@ -178,6 +214,10 @@ def _signature(line: str) -> Signature:
     if not line.startswith(_DASH) or not _name_fits(name) or raw is None or len(raw) <= _ID_BYTES:
         raise _malformed()
     return Signature(name, raw[:_ID_BYTES], raw[_ID_BYTES:])
+
+
+def _listed(keys: Keys) -> Sequence[VerifierKey]:
+    return (keys,) if isinstance(keys, VerifierKey) else keys
 
 
 def _name_fits(name: str) -> bool:
