@@ -1,8 +1,10 @@
 """The log grows inside the database, by one function alone; what is published, proved and watched has its tables.
 
-No office writes a leaf or the edge itself: ``log_grow`` does, with its owner's rights, and computes the tree's
-edge (RFC 6962) where the lock is held. ``log_append`` runs with the caller's own rights and first makes sure
-that collecting stays within proved cases and that no honey record is touched unheard.
+No office writes a leaf or the edge itself: ``log_grow`` does, with its owner's rights. It takes a look's leaf only
+when that is, to the byte, what the row's own columns make (``docs/formats/access-log.md``), a day's leaf only
+from the keeper, and computes the tree's edge (RFC 6962) where the lock is held. ``log_append`` runs with the
+caller's own rights and first makes sure that collecting stays within proved cases and that no honey record is
+touched unheard.
 """
 
 from alembic import op
@@ -41,6 +43,35 @@ create table log_progress (
 );
 """
 
+# what a leaf must be: made of its row's columns, with its own use; and a day's, which has no columns
+LEAVES = r"""
+create function log_leaf(
+    leaf bytea, entry bytea, staff bytea, ref text, tag bytea, reader bytea, moment timestamptz
+) returns bytea language sql immutable set search_path = '' as $$
+    select pg_catalog.convert_to(
+        '{"case":' || coalesce('"' || ref || '"', 'null')
+        || ',"entry":"' || pg_catalog.encode(pg_catalog.sha256(entry), 'hex')
+        || '","staff":"' || pg_catalog.encode(pg_catalog.sha256(staff || reader), 'hex')
+        || '","tag":' || coalesce('"' || pg_catalog.encode(tag, 'hex') || '"', 'null')
+        || ',"time":"' || pg_catalog.to_char(moment at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+        || '","use":"' || substring(
+            pg_catalog.encode(pg_catalog.substr(leaf, pg_catalog.octet_length(leaf) - 39, 32), 'escape')
+            from '^[0-9a-f]{32}$')
+        || '","v":1}', 'UTF8')
+    where pg_catalog.octet_length(reader) = 16 and coalesce(pg_catalog.octet_length(tag), 16) = 16
+        and coalesce(ref, 'A') ~ '^[A-Z0-9-]{1,32}$'
+$$;
+create function log_day(leaf bytea, entry bytea, staff bytea, more text)
+returns bytea language sql stable set search_path = '' as $$
+    select leaf where entry = '' and staff = '' and more is null
+        and session_user in (current_user, pg_catalog.current_database() || '_keeper')
+        and pg_catalog.encode(leaf, 'escape') ~ ('^\{"day":"[0-9]{4}-[0-9]{2}-[0-9]{2}","map":"[0-9a-f]{64}",'
+            || '"size":(0|[1-9][0-9]{0,18}),"tags":(0|[1-9][0-9]{0,18}),"v":1\}$')
+$$;
+revoke all on function log_leaf(bytea, bytea, bytea, text, bytea, bytea, timestamptz) from public;
+revoke all on function log_day(bytea, bytea, bytea, text) from public;
+"""
+
 GROW = """
 create function log_grow(
     leaves bytea[], entries bytea[], staffs bytea[], refs text[], tags bytea[], readers bytea[], times timestamptz[]
@@ -53,6 +84,15 @@ declare
     tall integer;
     hashed bytea;
 begin
+    if exists (
+        select from unnest(leaves, entries, staffs, refs, tags, readers, times)
+            as given (leaf, entry, staff, ref, tag, reader, time)
+        where leaf is distinct from case when time is null
+            then public.log_day(leaf, entry, staff, coalesce(ref, tag::text, reader::text))
+            else public.log_leaf(leaf, entry, staff, ref, tag, reader, time) end
+    ) then
+        raise exception 'a leaf is not what its row makes' using errcode = 'invalid_parameter_value';
+    end if;
     perform pg_catalog.pg_advisory_xact_lock(7042);
     select edge.size, edge.hashes into strict first, packed from public.log_edge edge;
     tall := pg_catalog.octet_length(packed);
@@ -129,14 +169,14 @@ revoke all on function log_append(
 
 def upgrade() -> None:
     """Make tables and functions."""
-    for statement in (TABLES, GROW, APPEND):
-        op.execute(statement)
+    for statement in (TABLES, LEAVES, GROW, APPEND):
+        op.get_bind().exec_driver_sql(statement)  # as it stands: a colon in it names no parameter
 
 
 def downgrade() -> None:
     """Take them away."""
     op.execute(
-        "drop function log_append; drop function log_grow; drop table log_progress, log_claims, log_tiles, log_days;"
+        "drop function log_append; drop function log_grow; drop function log_day; drop function log_leaf; drop table log_progress, log_claims, log_tiles, log_days;"
         " alter table log_checkpoints drop column cosigned;"
         " alter table log_leaves drop column reader, drop column at"
     )
