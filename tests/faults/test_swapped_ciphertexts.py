@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from vault.accesslog.entries import Access, SealedAccess, open_access, seal_access
+from vault.accesslog.entries import Access, Marks, SealedAccess, open_access, seal_access
 from vault.crypto.boxes import open_key, seal_key
 from vault.crypto.custody import Custody, make_keys
 from vault.crypto.envelope import Context, new_key, seal, unseal
@@ -181,7 +181,7 @@ LOG_KEY: Final = new_key()
 
 def look(subject: str = "P-1", at: datetime = NOW) -> SealedAccess:
     access = Access(at, "3", "Eeva", "dpo", Purpose.REVIEW, "GDPR 15", CASE, subject, ("visit",))
-    return seal_access(access, LOG_KEY, b"t" * 16, bytes(16))
+    return seal_access(access, LOG_KEY, Marks(b"t" * 16, b"r" * 16, b"u" * 16), bytes(16))
 
 
 ENTRY, LATER, ANOTHERS = look(), look(at=NOW.replace(hour=10)), look("P-2")

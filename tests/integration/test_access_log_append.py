@@ -1,8 +1,10 @@
 """Appending on a real PostgreSQL: durable before receipts, one tree for many writers, all of a batch or nothing."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -166,7 +168,7 @@ def test_log_keys_and_tags_are_asked_for_once_a_process(bench: LogBench) -> None
     for _ in range(5):
         log.record([look(), look(subject="P-OTHER")])
 
-    assert asked == {"mac": 2, "wrap": 2}
+    assert asked == {"mac": 3, "wrap": 2}  # two subjects' tags and a reader's mark
 
 
 def test_destroyed_log_keys_leave_a_log_that_still_proves_itself(bench: LogBench) -> None:
@@ -211,23 +213,90 @@ def test_nobody_reads_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch
     nowhere.close()
 
 
-def test_a_connection_that_breaks_inside_the_lock_gives_no_receipt(
-    bench: LogBench, settings: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    packed = RightEdge.packed
-
-    def cut(edge: RightEdge) -> bytes:
-        with psycopg.connect(conninfo(settings), autocommit=True) as other:
-            other.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
-        return packed(edge)
-
-    monkeypatch.setattr(RightEdge, "packed", cut)
-    with pytest.raises(OutOfReachError):
-        bench.log.record([look()])
-    monkeypatch.undo()
+def test_a_connection_that_breaks_at_the_lock_gives_no_receipt(bench: LogBench, settings: DatabaseSettings) -> None:
+    waiting = "select pid from pg_locks where locktype = 'advisory' and not granted"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(conninfo(settings), autocommit=True) as other:
+        other.execute("select pg_advisory_lock(7042)")
+        recording = pool.submit(bench.log.record, [look()])
+        deadline = time.monotonic() + 10
+        while not (found := other.execute(waiting).fetchall()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        other.execute("select pg_terminate_backend(%s)", found[0])
+        with pytest.raises(OutOfReachError):
+            recording.result()
 
     assert bench.log.record([look()])[0].index == 0
     assert verify_database(bench.database, bench.key, None).ok
+
+
+@pytest.mark.parametrize("start", [0, 1, 5, 255, 256])
+def test_the_database_s_edge_is_the_tree_s(bench: LogBench, start: int) -> None:
+    """The function of the database and :class:`RightEdge`, whatever the size before and the batch."""
+    if start:
+        bench.log.record([look()] * start)
+    for size in (1, 2, 3, 64, 101):
+        bench.log.record([look()] * size)
+    rows = stored(bench.database)
+    edge = RightEdge()
+    for row in rows:
+        edge.add(leaf_hash(row.leaf))
+
+    with bench.database.connect() as connection:
+        assert table.edges(connection) == [(True, start + 171, edge.packed())]
+
+
+def columns(bench: LogBench) -> table.LeafColumns:
+    """A sound row's columns, taken back out of the log."""
+    bench.log.record([look()])
+    row = stored(bench.database)[-1]
+    return table.LeafColumns([row.leaf], [row.entry], [row.staff], [row.case], [row.tag], [row.reader], [row.at])
+
+
+DAY = b'{"day":"2026-11-20","map":"' + b"ab" * 32 + b'","size":1,"tags":1,"v":1}'
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("leaf", b"nonsense"),
+        ("leaf", b""),
+        ("leaf", None),
+        ("leaf", DAY),
+        ("entry", b"another"),
+        ("entry", None),
+        ("staff", b"another"),
+        ("case", "DSR-2026-000000"),
+        ("case", None),
+        ("case", 'x"y'),
+        ("tag", bytes(16)),
+        ("tag", None),
+        ("tag", bytes(15)),
+        ("reader", bytes(16)),
+        ("reader", None),
+        ("reader", b""),
+        ("at", datetime(2026, 11, 20, tzinfo=UTC)),
+        ("at", None),
+    ],
+)
+def test_a_leaf_that_its_row_does_not_make_is_refused_by_the_database(
+    bench: LogBench, column: str, value: object
+) -> None:
+    sound = columns(bench)
+    table.append(bench.database.ask, sound, table.Claims())
+
+    with pytest.raises(psycopg.errors.InvalidParameterValue):
+        table.append(bench.database.ask, replace(sound, **{column: [value]}), table.Claims())  # type: ignore[arg-type]  # a table of columns
+
+    assert len(stored(bench.database)) == 2
+
+
+def test_a_day_is_appended_alone_and_by_the_keeper_s_password_only(bench: LogBench) -> None:
+    day = table.LeafColumns([DAY], [b""], [b""], [None], [None], [None], [None])
+    assert table.append(bench.database.ask, day, table.Claims()).first == 0  # the owner's
+
+    for changes in ({"entry": [b"x"]}, {"tag": [bytes(16)]}, {"leaf": [DAY.replace(b"1,", b"01,")]}):
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            table.append(bench.database.ask, replace(day, **changes), table.Claims())  # type: ignore[arg-type]  # a table of columns
 
 
 def test_large_batches_do_not_stall(bench: LogBench) -> None:

@@ -13,8 +13,8 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.accesslog.entries import Access, check, open_access, seal_access
-from vault.accesslog.leaves import Leaf, parse_leaf, render_leaf
+from vault.accesslog.entries import Access, Marks, check, open_access, seal_access
+from vault.accesslog.leaves import Day, Leaf, parse_day, parse_leaf, read_leaf, render_day, render_leaf
 from vault.accesslog.notes import (
     Checkpoint,
     Note,
@@ -50,7 +50,9 @@ leaves = st.builds(
     tag=st.none() | st.binary(min_size=16, max_size=16),
     entry=hashes,
     staff=hashes,
+    use=st.binary(min_size=16, max_size=16),
 )
+days = st.builds(Day, st.dates(), hashes, st.integers(0, 10**18), st.integers(0, 10**18))
 accesses = st.builds(
     Access,
     at=times,
@@ -65,6 +67,7 @@ accesses = st.builds(
     count=st.integers(0, 10**6),
     outcome=words,
     emergency=st.none() | words,
+    recipient=st.none() | words,
 )
 
 
@@ -81,8 +84,20 @@ def test_a_leaf_is_canonical_json_and_parses_back(leaf: Leaf) -> None:
             "case": leaf.case,
             "entry": leaf.entry.hex(),
             "staff": leaf.staff.hex(),
+            "use": leaf.use.hex(),
         }
     )
+
+
+@given(days)
+def test_a_day_is_canonical_json_and_parses_back(day: Day) -> None:
+    data = render_day(day)
+
+    assert parse_day(data) == read_leaf(data) == day
+    if max(day.size, day.tags) < 2**53:  # RFC 8785 knows no larger numbers
+        assert data == rfc8785.dumps(
+            {"v": 1, "day": day.day.isoformat(), "map": day.map.hex(), "size": day.size, "tags": day.tags}
+        )
 
 
 @given(leaves, st.data())
@@ -101,10 +116,10 @@ def test_a_changed_leaf_is_refused_or_is_another_leaf(leaf: Leaf, data: st.DataO
 
 @given(accesses)
 def test_a_sealed_access_opens_to_itself(access: Access) -> None:
-    key, tag = os.urandom(32), os.urandom(16) if access.subject else None
+    key, marks = os.urandom(32), Marks(os.urandom(16) if access.subject else None, os.urandom(16), os.urandom(16))
     check(access)
 
-    opened = open_access(seal_access(access, key, tag, os.urandom(16)), key, subject=access.subject)
+    opened = open_access(seal_access(access, key, marks, os.urandom(16)), key, subject=access.subject)
 
     assert opened == access
 

@@ -87,7 +87,7 @@ begin
     if exists (
         select from unnest(leaves, entries, staffs, refs, tags, readers, times)
             as given (leaf, entry, staff, ref, tag, reader, time)
-        where leaf is distinct from case when time is null
+        where leaf is null or leaf is distinct from case when time is null
             then public.log_day(leaf, entry, staff, coalesce(ref, tag::text, reader::text))
             else public.log_leaf(leaf, entry, staff, ref, tag, reader, time) end
     ) then
