@@ -11,6 +11,7 @@ import pytest
 from vault.domain.roles import OfficeName
 from vault.errors import WrongUseError
 from vault.settings import DatabaseSettings, office_role, read_secret
+from vault.storage.callables import CALLABLE, callable_by, callable_now
 from vault.storage.database import Connection, Database, conninfo
 from vault.storage.grants import ROOMS, UNGUARDED
 from vault.storage.migrate import migrate
@@ -85,6 +86,35 @@ def test_the_catalogue_holds_these_policies_and_no_others(owner: Connection) -> 
         for right in rights
         if table not in UNGUARDED
     )
+
+
+def test_the_catalogue_lets_these_offices_call_these_functions_and_nobody_else(owner: Connection) -> None:
+    """Told apart from :func:`callable_now`, by the standard's own view."""
+    rows = owner.execute(
+        "select grantee, routine_name from information_schema.role_routine_grants"
+        " where routine_schema = 'public' and grantee <> current_user"
+    ).fetchall()
+
+    assert set(rows) == {
+        (office_role(NAME, office), function) for function, offices in CALLABLE.items() for office in offices
+    }
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "grant execute on all functions in schema public to public",
+        "revoke all on function log_append from dsr_rooms_desk",
+    ],
+)
+def test_migrating_brings_back_who_may_call_what(owner: Connection, settings: DatabaseSettings, damage: str) -> None:
+    roles = [office_role(NAME, office) for office in OfficeName]
+    owner.execute(damage.encode())
+    assert callable_now(owner) != callable_by(owner, NAME, roles)
+
+    migrate(settings)
+
+    assert callable_now(owner) == callable_by(owner, NAME, roles)
 
 
 def test_every_table_has_its_entry(owner: Connection) -> None:

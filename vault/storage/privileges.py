@@ -44,6 +44,10 @@ select case grantee when 0 then 'public' else grantee::regrole::text end, lower(
     select g.* from pg_namespace n, aclexplode(n.nspacl) g where nspname = 'public' and g.grantee <> nspowner
 ) given
 """
+_COLUMNS = """
+select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
+where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
+"""
 _PRESENT = "select rolname from pg_roles where rolname = any(%s)"
 
 
@@ -53,20 +57,23 @@ class Standing:
 
     :param granted: grantee, verb, column or '' for all of them.
     :param policies: name, role, verb, rows to see, rows to write.
+    :param columns: the table's; told, not compared.
     """
 
     granted: frozenset[tuple[str, str, str]] = frozenset()
     policies: frozenset[tuple[str, str, str, str, str]] = frozenset()
     guarded: bool = True
+    columns: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(slots=True)
 class _Building:
     granted: set[tuple[str, str, str]] = field(default_factory=set)
     policies: set[tuple[str, str, str, str, str]] = field(default_factory=set)
+    columns: set[str] = field(default_factory=set)
 
     def built(self, *, guarded: bool) -> Standing:
-        return Standing(frozenset(self.granted), frozenset(self.policies), guarded)
+        return Standing(frozenset(self.granted), frozenset(self.policies), guarded, frozenset(self.columns))
 
 
 def apply(connection: Connection, offices: Iterable[OfficeName] = tuple(OfficeName)) -> None:
@@ -91,12 +98,14 @@ def apply(connection: Connection, offices: Iterable[OfficeName] = tuple(OfficeNa
     apply_callables(connection, database, there)
 
 
-def wanted(database: str, roles: Iterable[str], tables: Iterable[str]) -> dict[str, Standing]:
+def wanted(database: str, roles: Iterable[str], tables: Mapping[str, Standing]) -> dict[str, Standing]:
     """Say what should stand about each of these tables for the roles that are there.
 
     :param database: its name, with which the roles' names begin.
+    :param tables: as they stand; of an older schema a column may be missing, and is then nobody's.
     """
-    there, building = set(roles), {table: _Building() for table in tables}
+    there = set(roles)
+    building = {table: _Building(columns=set(standing.columns)) for table, standing in tables.items()}
     for office, rooms in ROOMS.items():
         role = office_role(database, office)
         for table, rights in rooms.items():
@@ -110,6 +119,8 @@ def found(connection: Connection) -> dict[str, Standing]:
     """Read from the catalogue what stands about each table now; the owner's own rights are not told."""
     tables = {str(name): bool(guarded) for name, guarded in connection.execute(_TABLES)}
     building = {table: _Building() for table in tables}
+    for table, column in connection.execute(_COLUMNS):
+        building[table].columns.add(column)
     for table, role, verb, column in connection.execute(_GRANTED):
         building[table].granted.add((role.strip('"'), verb, column))
     for table, name, roles, verb, seen, written in connection.execute(_POLICIES):
@@ -123,7 +134,8 @@ def strangers(tables: Iterable[str]) -> set[str]:
 
 
 def _plan(building: _Building, role: str, right: Right, *, guarded: bool) -> None:
-    building.granted |= {(role, right.verb, column) for column in right.columns or ("",)}
+    columns = building.columns.intersection(right.columns) if right.columns else {""}
+    building.granted |= {(role, right.verb, column) for column in columns}
     if not guarded:
         return
     seen = right.rows if right.verb != "insert" else ""

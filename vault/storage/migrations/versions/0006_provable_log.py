@@ -176,7 +176,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take them away."""
     op.execute(
-        "drop function log_append; drop function log_grow; drop function log_day; drop function log_leaf; drop table log_progress, log_claims, log_tiles, log_days;"
+        "drop function log_append, log_grow, log_day, log_leaf;"
+        " drop table log_progress, log_claims, log_tiles, log_days;"
         " alter table log_checkpoints drop column cosigned;"
         " alter table log_leaves drop column reader, drop column at"
     )
