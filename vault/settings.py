@@ -163,10 +163,18 @@ class DeskSettings(Part):
     ca_file: FilePath | None = None
 
 
+class WitnessSettings(Part):
+    """One witness that cosigns the access log's checkpoints: where it is asked, and the file with its key."""
+
+    url: str = Field(pattern=r"^https?://")
+    vkey_file: FilePath
+
+
 class LogSettings(Part):
-    """The access log's public half."""
+    """The access log's public half, and who witnesses it."""
 
     public_key_file: FilePath
+    witnesses: list[WitnessSettings] = Field(default=[])
 
 
 class RegisterSettings(Part):
