@@ -40,7 +40,7 @@ def test_tiles_come_back_by_level_and_index(database: Database) -> None:
         assert found == {(0, 1): FULL[::-1], (1, 0): FULL}
         assert get_tiles(connection, MAP, [(0, 0)]) == {(0, 0): b"\x01" * 64}
         assert get_tiles(connection, LOG, []) == {}
-        assert [count_tiles(connection, LOG, level) for level in (0, 1, 2)] == [2, 1, 0]
+        assert [count_tiles(connection, LOG, *place) for place in ((0, 9), (0, 1), (1, 9), (2, 9))] == [2, 1, 1, 0]
 
 
 def test_no_tiles_are_no_fault(database: Database) -> None:

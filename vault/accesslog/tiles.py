@@ -8,6 +8,7 @@ format's own name) and ``checkpoints/000/001/234/067`` (each one, by size, in or
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from vault.accesslog.leaves import LONGEST_LEAF
@@ -21,6 +22,7 @@ HISTORY = "checkpoints/"
 LARGEST_BUNDLE = WIDTH * (2 + LONGEST_LEAF)  # bytes
 _HISTORY_DIGITS = 12
 _HISTORY = re.compile(r"checkpoints/([0-9]{3})/([0-9]{3})/([0-9]{3})/([0-9]{3})")
+_TILE = re.compile(r"tile/([0-9]{1,2})/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 _CACHED_TILES = 32
 _LENGTH_BYTES = 2
 _PARTIAL = ".p/"
@@ -32,6 +34,25 @@ Put: TypeAlias = Callable[[str, bytes], None]
 def tile_name(level: int, index: int, width: int = WIDTH) -> str:
     """Name a tile, such as ``tile/0/x001/x234/067`` or, while it grows, ``tile/1/000.p/17``."""
     return f"tile/{level}/{_spread(index)}{_partial(width)}"
+
+
+@dataclass(frozen=True, slots=True)
+class TilePlace:
+    """Where a tile stands: its level, its index within it, and how many hashes it holds."""
+
+    level: int
+    index: int
+    width: int
+
+
+def parse_tile_name(name: str) -> TilePlace | None:
+    """Read a tile's name; the inverse of :func:`tile_name`, None for another name."""
+    found = _TILE.fullmatch(name)
+    if not found:
+        return None
+    place = TilePlace(int(found[1]), int(re.sub("[x/]", "", found[2])), int(found[3] or WIDTH))
+    spelled = tile_name(place.level, place.index, place.width)
+    return place if place.width <= WIDTH and spelled == name else None
 
 
 def bundle_name(index: int, width: int = WIDTH) -> str:

@@ -166,6 +166,17 @@ def add_checkpoint(connection: Connection, size: int, note: str) -> None:
         raise ConflictError("checkpoint_differs", "another checkpoint of this size is stored; run dsr log verify")
 
 
+def cosigned(connection: Connection, size: int) -> str | None:
+    """Return the checkpoint of a size with its witnesses' cosignatures, where there are any."""
+    row = connection.execute("select cosigned from log_checkpoints where size = %s", (size,)).fetchone()
+    return str(row[0]) if row and row[0] is not None else None
+
+
+def keep_cosigned(connection: Connection, size: int, note: str) -> None:
+    """Store a checkpoint with its witnesses' cosignatures beside the log's own note."""
+    connection.execute("update log_checkpoints set cosigned = %s where size = %s", (note, size))
+
+
 def _rows(connection: Connection, where: LiteralString, values: tuple[object, ...]) -> Iterator[LeafRow]:
     with closing(connection.cursor("log_leaves")) as cursor:
         cursor.itersize = _PIECE

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from typing import Any, TypeVar
 
 import boto3
@@ -73,10 +74,10 @@ class Objects(Private):
         yield from self._list(self._settings.bucket, prefix)
 
     def put_locked(self, key: str, data: bytes) -> None:
-        """Store a log object once, under compliance retention.
+        """Store a log object once, under compliance retention; the same bytes again are no fault.
 
-        ``If-None-Match`` is ignored on locked buckets by RADOS Gateway, so the caller
-        serialises writers; the same bytes again are no fault.
+        ``If-None-Match`` is ignored on locked buckets by RADOS Gateway, so that the caller claims the
+        name first (:mod:`vault.accesslog.writeonce`).
 
         :raises ConflictError: other bytes stand under that name already.
         """
@@ -87,9 +88,12 @@ class Objects(Private):
         self.replace_locked(key, data)
 
     def replace_locked(self, key: str, data: bytes) -> None:
-        """Store the newest version of a log object under compliance retention; the earlier ones stay."""
+        """Store the newest version of a log object under compliance retention; the earlier ones stay.
+
+        :raises OutOfReachError: what is stored is not what was sent.
+        """
         until = datetime.now(UTC) + self._lock
-        self._call(
+        answer = self._call(
             lambda: self._client.put_object(
                 Bucket=self._settings.log_bucket,
                 Key=key,
@@ -99,6 +103,10 @@ class Objects(Private):
                 ChecksumAlgorithm="SHA256",
             )
         )
+        # RADOS Gateway does not compare the checksum itself; a store that encrypts gives another tag than the MD5
+        arrived = answer["ETag"].strip('"') == md5(data, usedforsecurity=False).hexdigest()
+        if not arrived and self._read(self._settings.log_bucket, key) != data:
+            raise OutOfReachError("objects_differ", "the object store holds other bytes than were sent; run dsr doctor")
 
     def get_locked(self, key: str) -> bytes:
         """Return a log object's bytes.

@@ -70,9 +70,9 @@ def get_tiles(connection: Connection, tree: str, wanted: Collection[tuple[int, i
     return {(int(level), int(index)): bytes(hashes) for level, index, hashes in found}
 
 
-def count_tiles(connection: Connection, tree: str, level: int) -> int:
-    """Tell up to which index a level's tiles are stored, from 0 without gaps; the first that is missing."""
+def count_tiles(connection: Connection, tree: str, level: int, below: int) -> int:
+    """Count a level's stored tiles among the first ``below``."""
     row = connection.execute(
-        "select idx + 1 from log_tiles where tree = %b and level = %b order by idx desc limit 1", (tree, level)
+        "select count(*) from log_tiles where tree = %s and level = %s and idx < %s", (tree, level, below)
     ).fetchone()
     return int(row[0]) if row else 0
