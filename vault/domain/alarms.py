@@ -16,6 +16,10 @@ class AlarmCode(StrEnum):
     EMERGENCY_OPENED = "emergency_opened"  # a person broke the glass; a second one must review it
     EMERGENCIES_REACHED = "emergencies_reached"  # a person tried to break the glass more often a day than the limit
     EMERGENCY_NOT_JUSTIFIED = "emergency_not_justified"  # the review found no good reason
+    RATE_UNUSUAL = "rate_unusual"  # a person opened many more patients on a day than she usually does
+    RATE_HIGH = "rate_high"  # a person opened more patients on a day than anybody can read
+    HOURS_UNUSUAL = "hours_unusual"  # a person opened several patients at night or on a day off, unusually for her
+    NO_RELATIONSHIP = "no_relationship"  # a person opened several patients of whom nothing waited for her
 
 
 class Why(StrEnum):
