@@ -43,40 +43,14 @@ create table log_progress (
 );
 """
 
-# what a leaf must be: made of its row's columns, with its own use; and a day's, which has no columns
-LEAVES = r"""
-create function log_leaf(
-    leaf bytea, entry bytea, staff bytea, ref text, tag bytea, reader bytea, moment timestamptz
-) returns bytea language sql immutable set search_path = '' as $$
-    select pg_catalog.convert_to(
-        '{"case":' || coalesce('"' || ref || '"', 'null')
-        || ',"entry":"' || pg_catalog.encode(pg_catalog.sha256(entry), 'hex')
-        || '","staff":"' || pg_catalog.encode(pg_catalog.sha256(staff || reader), 'hex')
-        || '","tag":' || coalesce('"' || pg_catalog.encode(tag, 'hex') || '"', 'null')
-        || ',"time":"' || pg_catalog.to_char(moment at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-        || '","use":"' || substring(
-            pg_catalog.encode(pg_catalog.substr(leaf, pg_catalog.octet_length(leaf) - 39, 32), 'escape')
-            from '^[0-9a-f]{32}$')
-        || '","v":1}', 'UTF8')
-    where pg_catalog.octet_length(reader) = 16 and coalesce(pg_catalog.octet_length(tag), 16) = 16
-        and coalesce(ref, 'A') ~ '^[A-Z0-9-]{1,32}$'
-$$;
-create function log_day(leaf bytea, entry bytea, staff bytea, more text)
-returns bytea language sql stable set search_path = '' as $$
-    select leaf where entry = '' and staff = '' and more is null
-        and session_user in (current_user, pg_catalog.current_database() || '_keeper')
-        and pg_catalog.encode(leaf, 'escape') ~ ('^\{"day":"[0-9]{4}-[0-9]{2}-[0-9]{2}","map":"[0-9a-f]{64}",'
-            || '"size":(0|[1-9][0-9]{0,18}),"tags":(0|[1-9][0-9]{0,18}),"v":1\}$')
-$$;
-revoke all on function log_leaf(bytea, bytea, bytea, text, bytea, bytea, timestamptz) from public;
-revoke all on function log_day(bytea, bytea, bytea, text) from public;
-"""
-
-GROW = """
+GROW = r"""
 create function log_grow(
     leaves bytea[], entries bytea[], staffs bytea[], refs text[], tags bytea[], readers bytea[], times timestamptz[]
 ) returns bigint language plpgsql security definer set search_path = '' as $$
 declare
+    given record;
+    fits boolean;
+    use text;
     first bigint;
     size_now bigint;
     rest bigint;
@@ -84,15 +58,32 @@ declare
     tall integer;
     hashed bytea;
 begin
-    if exists (
-        select from unnest(leaves, entries, staffs, refs, tags, readers, times)
-            as given (leaf, entry, staff, ref, tag, reader, time)
-        where leaf is null or leaf is distinct from case when time is null
-            then public.log_day(leaf, entry, staff, coalesce(ref, tag::text, reader::text))
-            else public.log_leaf(leaf, entry, staff, ref, tag, reader, time) end
-    ) then
-        raise exception 'a leaf is not what its row makes' using errcode = 'invalid_parameter_value';
-    end if;
+    for given in select * from unnest(leaves, entries, staffs, refs, tags, readers, times)
+        as row (leaf, entry, staff, ref, tag, reader, moment)
+    loop
+        if given.moment is null then
+            fits := given.entry = '' and given.staff = '' and given.ref is null and given.tag is null
+                and given.reader is null and session_user in (current_user, pg_catalog.current_database() || '_keeper')
+                and pg_catalog.encode(given.leaf, 'escape') ~ ('^\{"day":"[0-9]{4}-[0-9]{2}-[0-9]{2}",'
+                    || '"map":"[0-9a-f]{64}","size":(0|[1-9][0-9]{0,18}),"tags":(0|[1-9][0-9]{0,18}),"v":1\}$');
+        else
+            tall := pg_catalog.octet_length(given.leaf);
+            use := pg_catalog.encode(pg_catalog.substr(given.leaf, tall - 39, 32), 'escape');
+            fits := use ~ '^[0-9a-f]{32}$' and coalesce(given.ref, 'A') ~ '^[A-Z0-9-]{1,32}$'
+                and pg_catalog.octet_length(given.reader) = 16 and coalesce(pg_catalog.octet_length(given.tag), 16) = 16
+                and given.leaf = pg_catalog.convert_to(
+                    '{"case":' || coalesce('"' || given.ref || '"', 'null')
+                    || ',"entry":"' || pg_catalog.encode(pg_catalog.sha256(given.entry), 'hex')
+                    || '","staff":"' || pg_catalog.encode(pg_catalog.sha256(given.staff || given.reader), 'hex')
+                    || '","tag":' || coalesce('"' || pg_catalog.encode(given.tag, 'hex') || '"', 'null')
+                    || ',"time":"'
+                    || pg_catalog.to_char(given.moment at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+                    || '","use":"' || use || '","v":1}', 'UTF8');
+        end if;
+        if fits is not true then
+            raise exception 'a leaf is not what its row makes' using errcode = 'invalid_parameter_value';
+        end if;
+    end loop;
     perform pg_catalog.pg_advisory_xact_lock(7042);
     select edge.size, edge.hashes into strict first, packed from public.log_edge edge;
     tall := pg_catalog.octet_length(packed);
@@ -101,10 +92,10 @@ begin
     end if;
     size_now := first;
     foreach hashed in array leaves loop
-        hashed := pg_catalog.sha256('\\x00'::bytea || hashed);
+        hashed := pg_catalog.sha256('\x00'::bytea || hashed);
         rest := size_now;
         while rest & 1 = 1 loop
-            hashed := pg_catalog.sha256('\\x01'::bytea || pg_catalog.substr(packed, tall - 31, 32) || hashed);
+            hashed := pg_catalog.sha256('\x01'::bytea || pg_catalog.substr(packed, tall - 31, 32) || hashed);
             tall := tall - 32;
             packed := pg_catalog.substr(packed, 1, tall);
             rest := rest >> 1;
@@ -114,9 +105,9 @@ begin
         size_now := size_now + 1;
     end loop;
     insert into public.log_leaves (idx, leaf, entry, staff, case_ref, tag, reader, at)
-        select first + n - 1, leaf, entry, staff, ref, tag, reader, time
+        select first + n - 1, leaf, entry, staff, ref, tag, reader, moment
         from unnest(leaves, entries, staffs, refs, tags, readers, times)
-            with ordinality as given (leaf, entry, staff, ref, tag, reader, time, n);
+            with ordinality as row (leaf, entry, staff, ref, tag, reader, moment, n);
     update public.log_edge set size = size_now, hashes = packed;
     return first;
 end
@@ -129,7 +120,7 @@ create function log_append(
     leaves bytea[], entries bytea[], staffs bytea[], refs text[], tags bytea[], readers bytea[], times timestamptz[],
     proved_cases text[], proved_subjects text[], marks bytea[], heard boolean,
     out first bigint, out why text, out hits integer[]
-) language plpgsql set search_path = '' as $$
+) language plpgsql as $$
 begin
     if pg_catalog.cardinality(proved_cases) > 0 then -- apart: most offices may not even name the table of cases
         if exists (
@@ -169,14 +160,14 @@ revoke all on function log_append(
 
 def upgrade() -> None:
     """Make tables and functions."""
-    for statement in (TABLES, LEAVES, GROW, APPEND):
+    for statement in (TABLES, GROW, APPEND):
         op.get_bind().exec_driver_sql(statement)  # as it stands: a colon in it names no parameter
 
 
 def downgrade() -> None:
     """Take them away."""
     op.execute(
-        "drop function log_append, log_grow, log_day, log_leaf;"
+        "drop function log_append, log_grow;"
         " drop table log_progress, log_claims, log_tiles, log_days;"
         " alter table log_checkpoints drop column cosigned;"
         " alter table log_leaves drop column reader, drop column at"
