@@ -3,13 +3,12 @@
 from datetime import datetime, timedelta
 from itertools import islice
 
-from vault.accesslog.publish import LogParts
-from vault.accesslog.publish import publish as publish_log
 from vault.domain.case import TERMINAL, Case, Event
 from vault.steps.caps import forget
 from vault.steps.casefile import arrival_owner, case_owner, original_key
 from vault.steps.outbox import drop_letter
 from vault.steps.parts import Parts
+from vault.steps.publishing import publish_log
 from vault.steps.rewrap import rewrap
 from vault.storage import outgoing
 from vault.storage.arrivals import of_case
@@ -22,8 +21,7 @@ _KEYS_ENOUGH = 50_000  # keys a run: some minutes; `dsr keys rewrap` does all at
 
 def publish(parts: Parts) -> dict[str, int]:
     """Publish a checkpoint and tiles of the access log; nothing new publishes nothing."""
-    origin = parts.settings.controller.log_origin
-    return {"size": publish_log(LogParts(parts.database, parts.service, origin), parts.objects).size}
+    return publish_log(parts)
 
 
 def keep(parts: Parts) -> dict[str, int]:
