@@ -125,7 +125,7 @@ def test_wrong_token_is_refused_and_audited(daemon: RunningKeyService, token: st
 
 def test_nothing_is_answered_before_the_token(daemon: RunningKeyService) -> None:
     with connected(daemon) as raw:
-        raw.sendall(pack({"verb": "public", "name": "case", "ref": "", "data": ""}))
+        raw.sendall(pack({"verb": "public", "name": "case", "ref": "", "data": "", "use": ""}))
         answer = rest(raw)
 
     assert parse(answer[4:])["error"] == "key_request_malformed"
@@ -179,7 +179,7 @@ def test_dropped_connections_leave_the_daemon_alive(daemon: RunningKeyService, p
 
 
 def test_frames_arrive_byte_by_byte_or_all_at_once(daemon: RunningKeyService) -> None:
-    request = pack({"verb": "public", "name": "case", "ref": "", "data": ""})
+    request = pack({"verb": "public", "name": "case", "ref": "", "data": "", "use": ""})
     with connected(daemon) as raw:
         admitted(raw, daemon, "operator")
         for byte in request:
@@ -193,7 +193,7 @@ def test_frames_arrive_byte_by_byte_or_all_at_once(daemon: RunningKeyService) ->
 
 
 def test_client_that_fetches_nothing_does_not_stop_the_others(daemon: RunningKeyService) -> None:
-    request = pack({"verb": "public", "name": "case", "ref": "", "data": ""})
+    request = pack({"verb": "public", "name": "case", "ref": "", "data": "", "use": ""})
     with connected(daemon) as raw:
         admitted(raw, daemon, "operator")
         raw.settimeout(1)
@@ -227,7 +227,7 @@ def test_silent_connection_is_closed_and_an_admitted_one_is_not(daemon: RunningK
         admitted(known, daemon, "operator")
 
         assert silent.recv(1) == b""  # after five seconds
-        known.sendall(pack({"verb": "public", "name": "case", "ref": "", "data": ""}))
+        known.sendall(pack({"verb": "public", "name": "case", "ref": "", "data": "", "use": ""}))
         assert "value" in replies(known, 1)[0]
 
 

@@ -31,8 +31,11 @@ class House:
         self.books = Books(self.audit, self.ledger)
         self.warden = Warden("local", CUSTODY, TOKENS, self.books, Limiter(rates))
 
-    def ask(self, office: OfficeName, verb: str, name: str = "", ref: str = "", data: bytes = b"") -> Message:
-        return self.warden.answer(office, {"verb": verb, "name": name, "ref": ref, "data": write_bytes(data)})
+    def ask(
+        self, office: OfficeName, verb: str, name: str = "", ref: str = "", data: bytes = b"", *, use: str = ""
+    ) -> Message:
+        request = {"verb": verb, "name": name, "ref": ref, "data": write_bytes(data), "use": use}
+        return self.warden.answer(office, request)
 
     def lines(self) -> list[dict[str, str]]:
         return [json.loads(line) for line in self.path.read_text().splitlines()]
@@ -75,7 +78,7 @@ def test_token_admits_its_office(house: House, office: OfficeName) -> None:
         ({"hello": PROTOCOL}, RefusedError),
         ({}, RefusedError),
         ({"hello": PROTOCOL, "token": TOKENS[OfficeName.DESK], "office": "audit"}, RefusedError),
-        ({"hello": "dsr-vault/keys/2", "token": TOKENS[OfficeName.DESK]}, UnknownFormatError),
+        ({"hello": "dsr-vault/keys/1", "token": TOKENS[OfficeName.DESK]}, UnknownFormatError),
         ({"verb": "public", "name": "case", "ref": "", "data": ""}, RefusedError),
     ],
     ids=str,
@@ -123,6 +126,25 @@ def test_audit_names_the_reference_and_nothing_secret(house: House) -> None:
     assert KEY.hex() not in text
 
 
+USE = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("use", ["", "write", USE])
+def test_the_use_stands_in_the_audit_line(house: House, use: str) -> None:
+    house.ask(OfficeName.COLLECTOR, "unwrap", "record", "S-1", CUSTODY.wrap("record", "S-1", KEY), use=use)
+    house.ask(OfficeName.DESK, "unwrap", "record", "S-1", CUSTODY.wrap("record", "S-1", KEY), use=use)
+
+    assert [(line["use"], line["outcome"]) for line in house.lines()] == [(use, "granted"), (use, "key_use_refused")]
+
+
+@pytest.mark.parametrize("use", ["read", USE[:-1], USE.upper(), f"{USE}\n", "0" * 64])
+def test_what_names_no_use_is_refused(house: House, use: str) -> None:
+    reply = house.ask(OfficeName.COLLECTOR, "mac", "arrival", use=use)
+
+    assert reply["error"] == "use_malformed"
+    assert house.lines()[-1]["outcome"] == "use_malformed"
+
+
 @pytest.mark.parametrize(
     ("verb", "name", "data", "refusal"),
     [
@@ -146,11 +168,12 @@ def test_refusals_name_family_and_code(house: House, verb: str, name: str, data:
     "message",
     [
         {},
-        {"verb": "public", "name": "case", "ref": ""},
-        {"verb": "public", "name": "case", "ref": "", "data": "", "more": ""},
-        {"verb": 1, "name": "case", "ref": "", "data": ""},
-        {"verb": "public", "name": "case", "ref": True, "data": ""},
-        {"verb": "public", "name": "case", "ref": "", "data": "A"},
+        {"verb": "public", "name": "case", "ref": "", "use": ""},
+        {"verb": "public", "name": "case", "ref": "", "data": ""},
+        {"verb": "public", "name": "case", "ref": "", "data": "", "use": "", "more": ""},
+        {"verb": 1, "name": "case", "ref": "", "data": "", "use": ""},
+        {"verb": "public", "name": "case", "ref": True, "data": "", "use": ""},
+        {"verb": "public", "name": "case", "ref": "", "data": "A", "use": ""},
     ],
     ids=str,
 )
@@ -242,7 +265,7 @@ def test_rotation_gives_the_key_anew_and_never_in_the_clear(house: House) -> Non
     warden = Warden("local", Custody(replace(keys, primary=2, roots=roots)), TOKENS, house.books, Limiter())
 
     reply = warden.answer(
-        OfficeName.KEEPER, {"verb": "rotate", "name": "identity", "ref": "S-1", "data": write_bytes(old)}
+        OfficeName.KEEPER, {"verb": "rotate", "name": "identity", "ref": "S-1", "data": write_bytes(old), "use": ""}
     )
 
     rotated = read_bytes(str(reply["value"]))

@@ -1,10 +1,11 @@
 """The key ring: found, made once, opened by the service only."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import pytest
 
 from vault.crypto.boxes import seal_key
+from vault.crypto.custody import Custody, make_keys
 from vault.crypto.keyring import KeyRing
 from vault.errors import ConflictError, KeyMissingError, TamperedError
 from vault.testing.keyservice import MemoryKeys, MemorySealedKeys, memory_ring, memory_service
@@ -18,9 +19,9 @@ class LateKeys(MemoryKeys):
         self.looks = 0
         self.vanishes = vanishes
 
-    def get(self, kind: str, ref: str) -> tuple[int, bytes] | None:
+    def get_many(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
         self.looks += 1
-        return None if self.looks == 1 or self.vanishes else super().get(kind, ref)
+        return {} if self.looks == 1 or self.vanishes else super().get_many(kind, refs)
 
 
 def test_made_key_is_found_again() -> None:
@@ -52,7 +53,7 @@ def test_missing_keys_are_named() -> None:
 def test_of_two_makers_one_wins_and_both_get_its_key() -> None:
     service, table = memory_service(), LateKeys()
     winner = bytes(range(32))
-    table.put("record", "S-1", 1, service.wrap("record", "S-1", winner))
+    table.put_many("record", 1, {"S-1": service.wrap("record", "S-1", winner)})
 
     key = KeyRing(service, table, MemorySealedKeys()).make_data_key("record", "S-1")
 
@@ -62,7 +63,7 @@ def test_of_two_makers_one_wins_and_both_get_its_key() -> None:
 
 def test_winner_that_vanishes_is_a_conflict() -> None:
     service, table = memory_service(), LateKeys(vanishes=True)
-    table.put("record", "S-1", 1, service.wrap("record", "S-1", bytes(32)))
+    table.put_many("record", 1, {"S-1": service.wrap("record", "S-1", bytes(32))})
 
     with pytest.raises(ConflictError):
         KeyRing(service, table, MemorySealedKeys()).make_data_key("record", "S-1")
@@ -70,8 +71,8 @@ def test_winner_that_vanishes_is_a_conflict() -> None:
 
 def test_newest_version_opens() -> None:
     service, table = memory_service(), MemoryKeys()
-    table.put("record", "S-1", 1, service.wrap("record", "S-1", bytes(32)))
-    table.put("record", "S-1", 2, service.wrap("record", "S-1", b"2" * 32))
+    table.put_many("record", 1, {"S-1": service.wrap("record", "S-1", bytes(32))})
+    table.put_many("record", 2, {"S-1": service.wrap("record", "S-1", b"2" * 32)})
 
     assert KeyRing(service, table, MemorySealedKeys()).data_key("record", "S-1") == b"2" * 32
 
@@ -95,9 +96,9 @@ def test_sealed_key_in_another_owners_row_is_refused() -> None:
 def test_memory_table_keeps_the_first() -> None:
     table, wrapped = MemoryKeys(), b"wrapped"
 
-    assert table.put("record", "S-1", 1, wrapped)
-    assert not table.put("record", "S-1", 1, wrapped)
-    assert table.get("record", "S-1") == (1, wrapped)
+    assert table.put_many("record", 1, {"S-1": wrapped}) == {"S-1"}
+    assert table.put_many("record", 1, {"S-1": b"another", "S-2": wrapped}) == {"S-2"}
+    assert table.get_many("record", ["S-1", "S-3"]) == {"S-1": wrapped}
 
 
 def test_many_keys_are_made_and_found_together() -> None:
@@ -134,9 +135,37 @@ class RacedKeys(MemoryKeys):
 def test_who_comes_second_with_many_gets_the_winner_s_keys() -> None:
     service, table = memory_service(), RacedKeys()
     winner = bytes(range(32))
-    table.put("record", "S-1", 1, service.wrap("record", "S-1", winner))
+    table.put_many("record", 1, {"S-1": service.wrap("record", "S-1", winner)})
 
     made = KeyRing(service, table, MemorySealedKeys()).make_data_keys("record", ["S-1", "S-2"])
 
     assert made["S-1"] == winner
     assert len(made) == 2
+
+
+def test_each_use_goes_with_its_reference() -> None:
+    asked: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
+
+    class Noting(Custody):
+        def many(
+            self, verb: str, name: str, items: Sequence[tuple[str, bytes]], uses: Sequence[str] = ()
+        ) -> list[bytes]:
+            asked.append((verb, tuple(ref for ref, _ in items), tuple(uses)))
+            return super().many(verb, name, items, uses)
+
+        def unseal(self, box: str, owner: str, sealed: bytes, use: str = "") -> bytes:
+            asked.append(("unseal", (owner,), (use,)))
+            return super().unseal(box, owner, sealed, use)
+
+    service, sealed = Noting(make_keys()), MemorySealedKeys()
+    sealed.put("DSR-1", "case", seal_key(service.public("case"), "DSR-1", b"k" * 32))
+    ring = KeyRing(service, MemoryKeys(), sealed)
+    uses = {"S-1": "a" * 32, "S-2": "write"}
+
+    ring.make_data_keys("record", uses.keys(), uses=uses)
+    ring.data_keys("record", ["S-2", "S-1"], uses=uses)
+    ring.owner_key("DSR-1", "b" * 32)
+
+    assert [verb for verb, _, _ in asked] == ["wrap", "unwrap", "unseal"]
+    assert all(uses[ref] == use for _, refs, named in asked[:2] for ref, use in zip(refs, named, strict=True))
+    assert asked[2] == ("unseal", ("DSR-1",), ("b" * 32,))

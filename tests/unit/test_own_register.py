@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -44,7 +45,7 @@ class Log:
             subject=subject,
             kinds=tuple(kind.value for kind in kinds),
         )
-        return self.book.issue(look, 0, NOW, timedelta(minutes=5))
+        return self.book.issue(look, 0, os.urandom(16), NOW, timedelta(minutes=5))
 
     def spend(self, receipt: LogReceipt, *, case: str | None, subject: str | None, kinds: Iterable[str]) -> None:
         self.book.spend(receipt, case=case, subject=subject, kinds=kinds, now=self.now)
@@ -86,6 +87,7 @@ class Service:
     def __init__(self) -> None:
         self.inner = memory_service()
         self.uses: list[str] = []
+        self.named: list[tuple[str, str, str, str]] = []
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         def use(*arguments: Any) -> Any:
@@ -95,9 +97,10 @@ class Service:
 
         return use
 
-    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
+    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]], uses: Sequence[str] = ()) -> list[bytes]:
         self.uses += [f"{verb} {name}"] * len(items)
-        return self.inner.many(verb, name, items)
+        self.named += [(verb, name, ref, use) for (ref, _), use in zip(items, uses, strict=True)]
+        return self.inner.many(verb, name, items, uses)
 
 
 class House:
@@ -219,6 +222,27 @@ def test_a_receipt_finds_once(house: House) -> None:
 
     with pytest.raises(NoReceiptError):
         house.register.find(CODE, receipt)
+
+
+def test_each_receipt_names_the_use_of_the_keys_that_it_opens(house: House) -> None:
+    house.register.add_subject(TWIN, *first("P-2", TWIN))
+    house.service.named.clear()
+    wanted = [RecordKind.IDENTITY, RecordKind.VISIT]
+    receipts = [house.log.receipt(subject, wanted) for subject in ("P-1", "P-2", "P-1")]
+
+    house.register.read_many([Look(receipt, str(receipt.subject), CASE) for receipt in receipts], wanted)
+
+    assert sorted(house.service.named) == sorted(
+        ("unwrap", kind, str(receipt.subject), receipt.id) for receipt in receipts for kind in ("identity", "record")
+    )
+
+
+def test_keys_that_are_opened_to_write_are_so_named(house: House) -> None:
+    house.service.named.clear()
+    house.register.add_subject(TWIN, *first("P-2", TWIN))
+    house.register.write([record("R-2", RecordKind.STATEMENT)])
+
+    assert {(verb, use) for verb, _, _, use in house.service.named} == {("wrap", "write"), ("unwrap", "write")}
 
 
 def test_reading_no_kinds_is_no_way_round(house: House) -> None:
@@ -457,7 +481,7 @@ def test_many_subjects_are_read_with_one_look_at_the_table_each_under_its_own_re
     found = house.register.read_many(looks, [RecordKind.VISIT])
 
     assert [[item.ref for item in records] for records in found] == [["R-other"], ["R-visit"], ["R-other"]]
-    assert (house.table.looks, house.service.uses) == (["fetch"], ["unwrap record"] * 2)
+    assert (house.table.looks, house.service.uses) == (["fetch"], ["unwrap record"] * 3)
 
 
 def test_one_unfit_receipt_among_many_opens_nothing(house: House) -> None:

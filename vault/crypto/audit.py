@@ -3,13 +3,13 @@
 A line that can't be written is an error, and the caller refuses the use: no line, no key.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from vault.crypto.appended import AppendedFile
+from vault.crypto.auditlines import AuditLine, render_line
 from vault.errors import OutOfReachError
 
 _LONGEST = 200  # characters of a name or reference
@@ -43,26 +43,18 @@ class Audit:
             if held:
                 self._append(held)
 
-    def write(self, office: str, verb: str, name: str, ref: str, outcome: str) -> None:
+    def write(self, office: str, verb: str, name: str, ref: str, outcome: str, *, use: str = "") -> None:
         """Append one line and hand it to the operating system.
 
         :param office: the office, or ``-`` before it is known.
         :param name: kind, box, label or signer.
         :param ref: the reference of a wrapped or sealed key; empty for other verbs.
         :param outcome: ``granted`` or a refusal's code.
+        :param use: the id of the log receipt that allowed the use, or another word of what it is for.
         :raises OutOfReachError: the line could not be written whole; refuse the use.
         """
-        line = json.dumps(
-            {
-                "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "office": office,
-                "verb": _fit(verb),
-                "name": _fit(name),
-                "ref": _fit(ref),
-                "outcome": outcome,
-            }
-        )
-        whole = line.encode("ascii") + b"\n"
+        at = datetime.now(UTC)
+        whole = render_line(AuditLine(at, office, _fit(verb), _fit(name), _fit(ref), _fit(use), outcome))
         if self._held is None:
             self._append(whole)
         else:

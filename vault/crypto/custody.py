@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vault.crypto.boxes import open_key
 from vault.crypto.holder import Roots
-from vault.crypto.keyservice import BOXES, LABELS, SIGNERS, check_reference, name_unknown
+from vault.crypto.keyservice import BOXES, LABELS, SIGNERS, check_reference, check_use, name_unknown
 from vault.crypto.ledger import key_destroyed
 from vault.domain.private import Private
 from vault.errors import RefusedError, TamperedError, UnknownFormatError
@@ -111,8 +111,10 @@ class Custody(Private):
         check_reference(kind, ref)
         self._destroyed.add((kind, ref))
 
-    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
-        """Wrap, unwrap or MAC many, one after the other."""
+    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]], uses: Sequence[str] = ()) -> list[bytes]:
+        """Wrap, unwrap or MAC many, one after the other; nothing is audited here."""
+        for use_name in uses:
+            check_use(use_name)
         if verb == "mac":
             return [self.mac(name, data) for _, data in items]
         use = {"wrap": self.wrap, "unwrap": self.unwrap}[verb]
@@ -122,8 +124,9 @@ class Custody(Private):
         """Tell which root wraps and which unwrap."""
         return Roots(self._keys.primary, tuple(sorted(self._keys.roots)))
 
-    def unseal(self, box: str, owner: str, sealed: bytes) -> bytes:
+    def unseal(self, box: str, owner: str, sealed: bytes, use: str = "") -> bytes:
         """Open a sealed key with the box's private half."""
+        check_use(use)
         return open_key(_named(self._keys.boxes, box), owner, sealed)
 
     def mac(self, label: str, data: bytes) -> bytes:

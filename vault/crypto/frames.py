@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from vault.domain.private import Private
 from vault.errors import LimitError, RefusedError
 
-PROTOCOL: Final = "dsr-vault/keys/1"
+PROTOCOL: Final = "dsr-vault/keys/2"
 LARGEST: Final = 1024 * 1024  # bytes of a body
 LARGEST_HELLO: Final = 1024  # bytes, before the other side is known
 _LENGTH = 4

@@ -1,7 +1,8 @@
-"""Data keys by reference: found and opened one at a time, made once even when two processes want the same one."""
+"""Data keys by reference: opened together, made once even when two processes want the same one."""
 
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from vault.crypto.envelope import new_key
 from vault.crypto.keyservice import KeyService
@@ -9,18 +10,11 @@ from vault.domain.private import Private
 from vault.errors import ConflictError, KeyMissingError
 
 _FIRST = 1
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class WrappedKeys(Protocol):
     """Where wrapped data keys stand."""
-
-    def get(self, kind: str, ref: str) -> tuple[int, bytes] | None:
-        """Give the newest version and its wrapped key, or None."""
-        ...
-
-    def put(self, kind: str, ref: str, version: int, wrapped: bytes) -> bool:
-        """Add a version; False when somebody was first."""
-        ...
 
     def get_many(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
         """Give the newest wrapped key of each reference that has one."""
@@ -42,8 +36,8 @@ class SealedKeys(Protocol):
 class KeyRing(Private):
     """Opens the keys that the tables hold, with whatever the office's key service allows.
 
-    Nothing is remembered: each opening is one line in the key service's own audit, which can be
-    held against the access log.
+    Nothing is remembered: each opening is one line in the key service's own audit, with the use that it
+    was opened for, and can be held against the access log.
     """
 
     __slots__ = ("_sealed", "_service", "_wrapped")
@@ -54,77 +48,61 @@ class KeyRing(Private):
         self._sealed = sealed
 
     def data_key(self, kind: str, ref: str) -> bytes:
-        """Open the data key of a subject's, case's or year's part.
+        """Open one data key; as :meth:`data_keys`."""
+        return self.data_keys(kind, [ref])[ref]
 
-        :param kind: one of :data:`vault.crypto.keyservice.KINDS`.
-        :param ref: the reference that the key was made for.
-        :raises KeyMissingError: it was never made, or has been shredded.
-        """
-        found = self._wrapped.get(kind, ref)
-        if found is None:
-            raise _missing()
-        return self._service.unwrap(kind, ref, found[1])
-
-    def data_keys(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
+    def data_keys(self, kind: str, refs: Collection[str], *, uses: Mapping[str, str] = _NONE) -> dict[str, bytes]:
         """Open the data keys of many in two round trips, each with its own line in the key service's audit.
 
+        :param kind: one of :data:`vault.crypto.keyservice.KINDS`.
+        :param refs: the references that the keys were made for: subjects, cases, or their years.
+        :param uses: by reference, the id of the log receipt that allows it, or ``write``.
         :raises KeyMissingError: one of them was never made, or has been shredded; none is given then.
         """
         found = self._wrapped.get_many(kind, refs)
         if len(found) != len(set(refs)):
             raise _missing()
-        return self._many("unwrap", kind, found)
+        return self._many("unwrap", kind, found, uses)
 
-    def make_data_keys(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
-        """Open the data keys of many, and make those that are not there.
+    def make_data_key(self, kind: str, ref: str) -> bytes:
+        """Open one data key, made first where there is none; as :meth:`make_data_keys`."""
+        return self.make_data_keys(kind, [ref])[ref]
 
-        :raises ConflictError: as :meth:`make_data_key` does.
+    def make_data_keys(self, kind: str, refs: Collection[str], *, uses: Mapping[str, str] = _NONE) -> dict[str, bytes]:
+        """Open the data keys of many, and make those that are not there; of two makers one wins, both get its key.
+
+        :param uses: as :meth:`data_keys` takes them.
+        :raises ConflictError: a winner's key vanished at once; try again.
         """
         found = self._wrapped.get_many(kind, refs)
         fresh = {ref: new_key() for ref in set(refs) - found.keys()}
-        boxes = self._many("wrap", kind, fresh)
+        boxes = self._many("wrap", kind, fresh, uses)
         mine = self._wrapped.put_many(kind, _FIRST, boxes) if boxes else set()
         late = fresh.keys() - mine
         found |= self._wrapped.get_many(kind, late) if late else {}
         if len(found) + len(mine) != len(set(refs)):
-            raise _raced()
-        return self._many("unwrap", kind, found) | {ref: fresh[ref] for ref in mine}
+            raise ConflictError("data_key_raced", "another process made and removed this key; repeat the step")
+        return self._many("unwrap", kind, found, uses) | {ref: fresh[ref] for ref in mine}
 
-    def _many(self, verb: str, kind: str, items: Mapping[str, bytes]) -> dict[str, bytes]:
-        answers = self._service.many(verb, kind, list(items.items())) if items else []
-        return dict(zip(items, answers, strict=True))
-
-    def make_data_key(self, kind: str, ref: str) -> bytes:
-        """Open the data key, and make it first where there is none; of two makers one wins and both get its key.
-
-        :raises ConflictError: the winner's key vanished at once; try again.
-        """
-        found = self._wrapped.get(kind, ref)
-        if found is None:
-            key = new_key()
-            if self._wrapped.put(kind, ref, _FIRST, self._service.wrap(kind, ref, key)):
-                return key
-            found = self._wrapped.get(kind, ref)
-        if found is None:
-            raise _raced()
-        return self._service.unwrap(kind, ref, found[1])
-
-    def owner_key(self, owner: str) -> bytes:
+    def owner_key(self, owner: str, use: str = "") -> bytes:
         """Open the key that a writer without readers sealed for this owner.
 
         :param owner: for instance a case's reference.
+        :param use: the id of the log receipt that allows it.
         :raises KeyMissingError: there is none, or it has been destroyed.
         """
         found = self._sealed.get(owner)
         if found is None:
             raise KeyMissingError("owner_key_missing", "the owner's key was never made or has been destroyed")
         box, sealed = found
-        return self._service.unseal(box, owner, sealed)
+        return self._service.unseal(box, owner, sealed, use)
+
+    def _many(self, verb: str, kind: str, items: Mapping[str, bytes], uses: Mapping[str, str]) -> dict[str, bytes]:
+        if not items:
+            return {}
+        answers = self._service.many(verb, kind, list(items.items()), [uses.get(ref, "") for ref in items])
+        return dict(zip(items, answers, strict=True))
 
 
 def _missing() -> KeyMissingError:
     return KeyMissingError("data_key_missing", "the key was never made or has been destroyed; nothing opens it")
-
-
-def _raced() -> ConflictError:
-    return ConflictError("data_key_raced", "another process made and removed this key; repeat the step")

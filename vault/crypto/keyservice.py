@@ -4,6 +4,7 @@ Kinds name what a wrapped key opens, boxes what intake seals to, labels what is 
 who vouches. Whoever implements the port checks the office, keeps its own audit and answers, or raises.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -14,6 +15,8 @@ BOXES: Final = ("case", "print")
 LABELS: Final = ("subject", "arrival", "log-tag")
 SIGNERS: Final = ("log", "desk")
 LONGEST_REF: Final = 200  # characters
+WRITE: Final = "write"  # the use of keys that are opened to write under them, not to read
+_USE: Final = re.compile(rf"(?:[0-9a-f]{{32}}|{WRITE})?")
 
 
 def check_reference(kind: str, ref: str) -> None:
@@ -26,6 +29,15 @@ def check_reference(kind: str, ref: str) -> None:
         raise name_unknown()
     if not (0 < len(ref) <= LONGEST_REF and ref.isascii() and ref.isprintable()) or "|" in ref:
         raise RefusedError("ref_malformed", f"a reference is 1-{LONGEST_REF} printable ASCII characters without '|'")
+
+
+def check_use(use: str) -> None:
+    """Let pass the name of a use: a log receipt's, :data:`WRITE`, or none.
+
+    :raises RefusedError: anything else.
+    """
+    if not _USE.fullmatch(use):
+        raise RefusedError("use_malformed", "a use of keys is named by its log receipt's id, or is a write")
 
 
 def name_unknown() -> NotAllowedError:
@@ -73,9 +85,10 @@ class KeyService(Protocol):
         """
         ...
 
-    def unseal(self, box: str, owner: str, sealed: bytes) -> bytes:
+    def unseal(self, box: str, owner: str, sealed: bytes, use: str = "") -> bytes:
         """Open a key that :func:`vault.crypto.boxes.seal_key` sealed for this owner.
 
+        :param use: the id of the log receipt that allowed it, for the audit.
         :raises TamperedError: another box or owner, or changed bytes.
         :raises UnknownFormatError: an unknown format byte.
         """
@@ -85,10 +98,11 @@ class KeyService(Protocol):
         """Give 32 bytes of HMAC-SHA-256 under the label's key (RFC 2104)."""
         ...
 
-    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
+    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]], uses: Sequence[str] = ()) -> list[bytes]:
         """Use ``wrap``, ``unwrap`` or ``mac`` for many, each with its own line in the audit.
 
         :param items: reference and data of each; a MAC's reference is empty.
+        :param uses: for each item the id of the log receipt that allowed it, :data:`WRITE` or ``""``; else none.
         :raises VaultError: what the verb raises, for the first that is refused; no value is given then.
         """
         ...

@@ -81,9 +81,9 @@ class LocalKeyService(Private):
         """Note for good that this reference's key is destroyed."""
         self._use("destroy", kind, ref, b"")
 
-    def unseal(self, box: str, owner: str, sealed: bytes) -> bytes:
+    def unseal(self, box: str, owner: str, sealed: bytes, use: str = "") -> bytes:
         """Open a key that was sealed for this owner."""
-        return self._use("unseal", box, owner, sealed)
+        return self._use("unseal", box, owner, sealed, use)
 
     def mac(self, label: str, data: bytes) -> bytes:
         """Give 32 bytes of HMAC-SHA-256 under the label's key."""
@@ -110,19 +110,20 @@ class LocalKeyService(Private):
             destroyed=body["destroyed"],
         )
 
-    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
+    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]], uses: Sequence[str] = ()) -> list[bytes]:
         """Use one verb for many references: the requests travel together, and so do the answers."""
-        frames = [pack({"verb": verb, "name": name, "ref": ref, "data": write_bytes(data)}) for ref, data in items]
-        answered = zip(items, self._exchange(frames), strict=True)
-        return [self._use(verb, name, *item) if "wait" in reply else _value(reply) for item, reply in answered]
+        asked = [(*item, use) for item, use in zip(items, uses or ("",) * len(items), strict=True)]
+        frames = [_frame(verb, name, *one) for one in asked]
+        answered = zip(asked, self._exchange(frames), strict=True)
+        return [self._use(verb, name, *one) if "wait" in reply else _value(reply) for one, reply in answered]
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
         with self._lock:
             self._drop()
 
-    def _use(self, verb: str, name: str, ref: str, data: bytes) -> bytes:
-        frame = pack({"verb": verb, "name": name, "ref": ref, "data": write_bytes(data)})
+    def _use(self, verb: str, name: str, ref: str, data: bytes, use: str = "") -> bytes:
+        frame = _frame(verb, name, ref, data, use)
         end = time.monotonic() + self._patience
         while True:
             reply = self._exchange([frame])[0]
@@ -228,6 +229,10 @@ class _Connection(Private):
 
     def close(self) -> None:
         self._socket.close()
+
+
+def _frame(verb: str, name: str, ref: str, data: bytes, use: str) -> bytes:
+    return pack({"verb": verb, "name": name, "ref": ref, "data": write_bytes(data), "use": use})
 
 
 def _value(reply: Message) -> bytes:

@@ -9,16 +9,17 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from vault.crypto.audit import Audit
+from vault.crypto.auditlines import GRANTED
 from vault.crypto.frames import PROTOCOL, Message, malformed, read_bytes, write_bytes
 from vault.crypto.holder import Holder
-from vault.crypto.keyservice import BOXES, SIGNERS
+from vault.crypto.keyservice import BOXES, SIGNERS, check_use
 from vault.crypto.ledger import Ledger
 from vault.crypto.policy import Limiter, check
 from vault.domain.private import Private
 from vault.domain.roles import OfficeName
 from vault.errors import LimitError, NotAllowedError, RefusedError, UnknownFormatError, VaultError, WrongUseError
 
-_REQUEST = frozenset({"verb", "name", "ref", "data"})
+_REQUEST = frozenset({"verb", "name", "ref", "data", "use"})
 _HELLO = frozenset({"hello", "token"})
 
 
@@ -28,6 +29,7 @@ class _Request(Private, shows=("verb", "name")):
     name: str
     ref: str
     data: bytes
+    use: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +97,28 @@ class Warden(Private):
 
         :raises OutOfReachError: the audit can't be written.
         """
-        request = _Request("?", "", "", b"")
+        request = _Request("?", "", "", b"", "")
         try:
             request = _read(message)
             value = self._use(office, request)
         except VaultError as error:
-            self.refuse(office, request.verb, error, request.name, request.ref)
+            self._refused += 1
+            self._note(office, request, error.code)
             return refusal(error)
-        self._audit.write(office, request.verb, request.name, request.ref, "granted")
+        self._note(office, request, GRANTED)
         self._granted += 1
         return {"value": write_bytes(value)}
 
-    def refuse(self, office: str, verb: str, error: VaultError, name: str = "", ref: str = "") -> None:
-        """Put a refusal into the audit.
+    def refuse(self, office: str, verb: str, error: VaultError) -> None:
+        """Put into the audit that somebody was turned away before a request of hers was read.
 
         :raises OutOfReachError: the audit can't be written.
         """
         self._refused += 1
-        self._audit.write(office, verb, name, ref, error.code)
+        self._audit.write(office, verb, "", "", error.code)
+
+    def _note(self, office: OfficeName, request: _Request, outcome: str) -> None:
+        self._audit.write(office, request.verb, request.name, request.ref, outcome, use=request.use)
 
     def _use(self, office: OfficeName, request: _Request) -> bytes:
         wait = self._limiter.take(office, request.verb, request.name)
@@ -174,12 +180,11 @@ def refusal(error: VaultError) -> Message:
 
 
 def _read(message: Mapping[str, object]) -> _Request:
-    verb, name, ref, data = (message.get(part) for part in ("verb", "name", "ref", "data"))
-    if set(message) != _REQUEST or not (isinstance(verb, str) and isinstance(name, str)):
+    if set(message) != _REQUEST or not all(isinstance(value, str) for value in message.values()):
         raise malformed()
-    if not (isinstance(ref, str) and isinstance(data, str)):
-        raise malformed()
-    return _Request(verb, name, ref, read_bytes(data))
+    verb, name, ref, data, use = (str(message[part]) for part in ("verb", "name", "ref", "data", "use"))
+    check_use(use)
+    return _Request(verb, name, ref, read_bytes(data), use)
 
 
 def _digests(tokens: Mapping[OfficeName, str]) -> dict[OfficeName, bytes]:

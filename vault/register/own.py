@@ -11,6 +11,7 @@ from typing import Protocol
 
 from vault.accesslog.receipts import LogReceipt
 from vault.crypto.envelope import Context, seal, unseal
+from vault.crypto.keyservice import WRITE
 from vault.domain.hetu import parse as parse_code
 from vault.domain.private import Private
 from vault.domain.records import IDENTITY_KINDS, Author, Record, RecordKind
@@ -27,12 +28,12 @@ _KEY_KINDS = ("identity", "record")
 class Keys(Protocol):
     """What the register needs of the key ring."""
 
-    def data_keys(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
+    def data_keys(self, kind: str, refs: Collection[str], *, uses: Mapping[str, str]) -> dict[str, bytes]:
         """Return data keys, unwrapped by the key service; many in as many round trips as one."""
         ...
 
-    def make_data_key(self, kind: str, ref: str) -> bytes:
-        """Return a data key, made where there is none."""
+    def make_data_keys(self, kind: str, refs: Collection[str], *, uses: Mapping[str, str]) -> dict[str, bytes]:
+        """Return data keys, made where there are none."""
         ...
 
 
@@ -84,7 +85,10 @@ class OwnRegister(Private):
             self._log.spend(look.receipt, case=look.case, subject=look.subject, kinds=wanted)
         rows = self._table.fetch({look.subject for look in looks}, wanted)
         # by what is wanted, not by what is found: a shredded subject is no subject without records
-        keys = self._open_keys((RecordKind(kind), look.subject) for look in looks for kind in wanted)
+        kinds_of_keys = {_key_kind(RecordKind(kind)) for kind in wanted}
+        keys: dict[tuple[str, str], bytes] = {}
+        for uses in _uses(looks):
+            keys |= self._open_keys(dict.fromkeys(kinds_of_keys, uses))
         found: dict[str, list[Record]] = {look.subject: [] for look in looks}
         for row in rows:
             found[row.subject].append(_unseal(keys, row))
@@ -93,14 +97,18 @@ class OwnRegister(Private):
     def write(self, records: Sequence[Record]) -> None:
         """Store records; one that is there already stays as it was first; see the port."""
         self._check(records)
-        keys = self._open_keys((record.kind, record.subject) for record in records)
+        needed: dict[str, dict[str, str]] = {}
+        for record in records:
+            needed.setdefault(_key_kind(record.kind), {})[record.subject] = WRITE
+        keys = self._open_keys(needed)
         self._table.add([_seal(keys, record) for record in records])
 
     def add_subject(self, code: str, identity: Record, contacts: Record) -> str:
         """Make a subject known; the same again changes nothing; see the port."""
         _check_first_records(code, identity, contacts)
         subject = identity.subject
-        keys = {(kind, subject): self._keys.make_data_key(kind, subject) for kind in _KEY_KINDS}
+        made = {kind: self._keys.make_data_keys(kind, [subject], uses={subject: WRITE}) for kind in _KEY_KINDS}
+        keys = {(kind, subject): of_kind[subject] for kind, of_kind in made.items()}
         rows = [_seal(keys, identity), _seal(keys, contacts)]
         self._table.add_subject(subject, self._code_index(code), rows)
         return subject
@@ -113,12 +121,9 @@ class OwnRegister(Private):
     def _code_index(self, code: str) -> bytes:
         return self._service.mac("subject", _canonical(code).encode("ascii"))
 
-    def _open_keys(self, wanted: Iterable[tuple[RecordKind, str]]) -> dict[tuple[str, str], bytes]:
-        """Open each key that these kinds of these subjects stand under, once."""
-        needed: dict[str, set[str]] = {}
-        for kind, subject in wanted:
-            needed.setdefault(_key_kind(kind), set()).add(subject)
-        opened = {kind: self._keys.data_keys(kind, subjects) for kind, subjects in sorted(needed.items())}
+    def _open_keys(self, needed: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], bytes]:
+        """Open keys: by their kind, subjects with the use of each."""
+        opened = {kind: self._keys.data_keys(kind, uses.keys(), uses=uses) for kind, uses in sorted(needed.items())}
         return {(kind, subject): key for kind, keys in opened.items() for subject, key in keys.items()}
 
     def _check(self, records: Sequence[Record]) -> None:
@@ -137,6 +142,17 @@ class OwnRegister(Private):
     def _check_code(self, identity: Record) -> None:
         if self._table.find(self._code_index(_code(identity))) != identity.subject:
             raise RefusedError("code_differs", "the identity's code is not the subject's", ref=identity.ref)
+
+
+def _uses(looks: Sequence[Look]) -> list[dict[str, str]]:
+    """Name the receipt that opens each subject's keys, one after the other where several looks are at one subject."""
+    rounds: list[dict[str, str]] = []
+    for look in looks:
+        free = next((uses for uses in rounds if look.subject not in uses), None)
+        if free is None:
+            rounds.append(free := {})
+        free[look.subject] = look.receipt.id
+    return rounds
 
 
 def _canonical(code: str) -> str:

@@ -92,7 +92,8 @@ class CaseFile(Private, shows=("ref",)):
         self._parts = parts
         self._owner = case_owner(ref)
         self.ref = ref
-        self._key = parts.keys.owner_key(self._owner)
+        self._use = receipt.id
+        self._key = parts.keys.owner_key(self._owner, self._use)
 
     @classmethod
     def open(
@@ -127,14 +128,15 @@ class CaseFile(Private, shows=("ref",)):
             found = get_item(connection, owner, "reply")
         if found is None:
             return {}
-        key = self._parts.keys.owner_key(owner)
+        key = self._parts.keys.owner_key(owner, self._use)
         value: dict[str, Any] = json.loads(unseal(key, item_context(owner, "reply", found[0]), found[1]))
         return value
 
     def get_original(self, arrival_ref: str) -> bytes:
         """Return the bytes of what arrived."""
         owner, name = arrival_owner(arrival_ref), original_key(arrival_ref)
-        return unseal(self._parts.keys.owner_key(owner), object_context(name, owner), self._parts.objects.get(name))
+        key = self._parts.keys.owner_key(owner, self._use)
+        return unseal(key, object_context(name, owner), self._parts.objects.get(name))
 
     def put_object(self, key: str, data: bytes) -> None:
         """Seal and store an object of this case."""

@@ -64,19 +64,19 @@ def open_letters(parts: Parts, folder: Path, limit: int) -> list[str]:
     receipts = record(parts, looks) if looks else []
     for item, receipt in zip(ready, receipts, strict=True):
         parts.log.spend(receipt, case=item.case_ref, subject=None, kinds=[LETTER])
-        _write(parts, folder, item)
+        _write(parts, folder, item, receipt.id)
         with parts.database.connect() as connection:
             outgoing.move(connection, item.ref, outgoing.READY, outgoing.PRINTED, parts.now())
     return [item.ref for item in ready]
 
 
-def _write(parts: Parts, folder: Path, item: Outgoing) -> None:
+def _write(parts: Parts, folder: Path, item: Outgoing, use: str) -> None:
     owner = print_owner(item.ref)
     found = SealedKeyTable(parts.database).get(owner)
     if found is None:
         raise KeyMissingError("letter_gone", "this letter was posted and destroyed already", ref=item.ref)
     name = print_key(item.ref, found[1])
-    pdf = unseal(parts.keys.owner_key(owner), object_context(name, owner), parts.objects.get(name))
+    pdf = unseal(parts.keys.owner_key(owner, use), object_context(name, owner), parts.objects.get(name))
     target = folder / f"{item.ref}.pdf"
     part = target.with_suffix(".part")
     part.touch(mode=0o600)

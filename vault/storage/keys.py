@@ -21,20 +21,6 @@ class WrappedKeyTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get(self, kind: str, ref: str) -> tuple[int, bytes] | None:
-        """Return the newest version and its wrapped bytes."""
-        query = "select version, wrapped from wrapped_keys where kind = %s and ref = %s order by version desc limit 1"
-        return next(((int(row[0]), bytes(row[1])) for row in self._database.ask(query, (kind, ref))), None)
-
-    def put(self, kind: str, ref: str, version: int, wrapped: bytes) -> bool:
-        """Store a version; False when somebody else was first."""
-        with self._database.connect() as connection:
-            done = connection.execute(
-                "insert into wrapped_keys (kind, ref, version, wrapped) values (%s, %s, %s, %s) on conflict do nothing",
-                (kind, ref, version, wrapped),
-            )
-            return done.rowcount == 1
-
     def get_many(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
         """Return the newest wrapped bytes of each reference that has some, by one query."""
         rows = self._database.ask(_NEWEST, (kind, list(refs)), binary=True)

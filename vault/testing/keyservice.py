@@ -26,27 +26,17 @@ class MemoryKeys:
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], dict[int, bytes]] = {}
 
-    def get(self, kind: str, ref: str) -> tuple[int, bytes] | None:
-        """Give the newest version and its wrapped key, or None."""
-        versions = self.rows.get((kind, ref))
-        return max(versions.items()) if versions else None
-
-    def put(self, kind: str, ref: str, version: int, wrapped: bytes) -> bool:
-        """Add a version; False when somebody was first."""
-        versions = self.rows.setdefault((kind, ref), {})
-        if version in versions:
-            return False
-        versions[version] = wrapped
-        return True
-
     def get_many(self, kind: str, refs: Collection[str]) -> dict[str, bytes]:
         """Give the newest wrapped key of each reference that has one."""
-        found = {ref: self.get(kind, ref) for ref in refs}
-        return {ref: newest[1] for ref, newest in found.items() if newest}
+        found = {ref: self.rows[kind, ref] for ref in refs if (kind, ref) in self.rows}
+        return {ref: versions[max(versions)] for ref, versions in found.items()}
 
     def put_many(self, kind: str, version: int, wrapped: Mapping[str, bytes]) -> set[str]:
         """Add a version to each reference; give those where nobody was first."""
-        return {ref for ref, box in wrapped.items() if self.put(kind, ref, version, box)}
+        mine = {ref for ref in wrapped if version not in self.rows.get((kind, ref), {})}
+        for ref in mine:
+            self.rows.setdefault((kind, ref), {})[version] = wrapped[ref]
+        return mine
 
 
 class MemorySealedKeys:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from vault.crypto.envelope import new_key
+from vault.crypto.keyservice import WRITE
 from vault.domain.private import Private
 from vault.domain.records import Record
 from vault.errors import KeyMissingError, RefusedError
@@ -31,8 +32,8 @@ class Keys(Protocol):
         """Wrap a data key."""
         ...
 
-    def unwrap(self, kind: str, ref: str, wrapped: bytes) -> bytes:
-        """Open a data key."""
+    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]], uses: Sequence[str] = ()) -> list[bytes]:
+        """Open data keys, each with its use in the audit."""
         ...
 
 
@@ -135,7 +136,10 @@ class People(Private):
     def _open_keys(self, subject: str, wrapped: Mapping[tuple[str, str], bytes]) -> dict[tuple[str, str], bytes]:
         if any((kind, subject) not in wrapped for kind in _KINDS):
             raise KeyMissingError("data_key_missing", "a key of this subject was destroyed; nothing more is written")
-        return {(kind, subject): self._keys.unwrap(kind, subject, wrapped[kind, subject]) for kind in _KINDS}
+        opened = {
+            kind: self._keys.many("unwrap", kind, [(subject, wrapped[kind, subject])], [WRITE]) for kind in _KINDS
+        }
+        return {(kind, subject): key for kind, (key,) in opened.items()}
 
 
 def _seal(records: Sequence[Record], reads: Sequence[Read], work: _Work) -> None:

@@ -1,0 +1,76 @@
+"""One line of the key service's own audit: who used which key for what; references only, in one spelling.
+
+``docs/formats/keys.md`` describes it. A line that a kill cut short was answered to nobody and is passed over.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from vault.errors import TamperedError
+
+GRANTED: Final = "granted"
+_FIELDS: Final = ("at", "office", "verb", "name", "ref", "use", "outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """One use of a key, or one that was refused.
+
+    :param at: UTC, to the millisecond.
+    :param office: who asked, or ``-``.
+    :param name: kind, box, label or signer.
+    :param ref: the reference of a wrapped or sealed key; empty for other verbs.
+    :param use: the id of the log receipt that allowed it, ``write``, or empty.
+    :param outcome: ``granted`` or a refusal's code.
+    """
+
+    at: datetime
+    office: str
+    verb: str
+    name: str
+    ref: str
+    use: str
+    outcome: str
+
+
+def render_line(line: AuditLine) -> bytes:
+    """Write a line as the audit holds it, line feed included."""
+    body = asdict(line) | {"at": line.at.astimezone(UTC).isoformat(timespec="milliseconds")}
+    return json.dumps(body).encode("ascii") + b"\n"
+
+
+def parse_line(data: bytes) -> AuditLine:
+    """Read what :func:`render_line` wrote, and no other spelling of it.
+
+    :raises TamperedError: anything else.
+    """
+    try:
+        body = json.loads(data)
+        at, *words = (body[name] for name in _FIELDS)
+        line = AuditLine(datetime.fromisoformat(at), *words)
+        whole = render_line(line) == data
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise _malformed() from None
+    if not whole or not all(isinstance(word, str) for word in words):
+        raise _malformed()
+    return line
+
+
+def parse_lines(data: bytes) -> Iterator[AuditLine | None]:
+    """Yield each line of a page; None where a kill left one torn, or somebody changed it."""
+    for line in data.splitlines(keepends=True):
+        if line == b"\n":  # a new daemon starts a line of its own behind a torn one
+            continue
+        try:
+            yield parse_line(line)
+        except TamperedError:
+            yield None
+
+
+def _malformed() -> TamperedError:
+    return TamperedError(
+        "audit_line_malformed", "this is no line of a key service's audit, or of another release"
+    )
