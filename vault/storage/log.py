@@ -137,6 +137,14 @@ def of_case(connection: Connection, case: str) -> Iterator[LeafRow]:
     yield from _rows(connection, "where case_ref = %s", (case,))
 
 
+def between(connection: Connection, start: datetime, end: datetime, tag: bytes | None = None) -> Iterator[LeafRow]:
+    """Yield the rows of the looks from ``start``, before ``end``, in order; of one tag or of all."""
+    if tag is None:
+        yield from _rows(connection, "where at >= %s and at < %s", (start, end))
+    else:
+        yield from _rows(connection, "where tag = %s and at >= %s and at < %s", (tag, start, end))
+
+
 def last_checkpoint(connection: Connection) -> tuple[int, str] | None:
     """Return the largest checkpoint's size and note."""
     row = connection.execute("select size, note from log_checkpoints order by size desc limit 1").fetchone()
