@@ -58,6 +58,7 @@ def test_whatever_is_not_in_the_table_is_refused(office: OfficeName) -> None:
         ("mac", "subject", {"collector", "registry"}),
         ("sign", "desk", {"desk"}),
         ("sign", "log", {"keeper"}),
+        ("audit", "", {"keeper", "audit"}),
         ("unseal", "print", {"print"}),
         ("unwrap", "record", {"collector", "sealer", "registry"}),
         ("wrap", "identity", {"registry"}),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from vault.crypto.audit import Audit
+from vault.crypto.auditlines import AuditPage, parse_lines, parse_page
 from vault.crypto.boxes import seal_key
 from vault.crypto.custody import Custody, make_keys
 from vault.crypto.frames import PROTOCOL, Message, read_bytes, write_bytes
@@ -58,6 +59,8 @@ def request_for(verb: str, name: str) -> tuple[str, bytes]:
         return "S-1", CUSTODY.wrap(name, "S-1", KEY)
     if verb == "unseal":
         return "S-1", seal_key(CUSTODY.public(name), "S-1", KEY)
+    if verb == "audit":
+        return "0", b""
     return "", b"data" if verb in {"mac", "sign"} else b""
 
 
@@ -124,6 +127,57 @@ def test_audit_names_the_reference_and_nothing_secret(house: House) -> None:
     assert "131052" not in text
     assert write_bytes(KEY)[:20] not in text
     assert KEY.hex() not in text
+
+
+def pages(house: House, start: int = 0) -> list[AuditPage]:
+    found = [AuditPage(b"", start)]
+    while len(found) == 1 or found[-1].lines:
+        value = read_bytes(str(house.ask(OfficeName.KEEPER, "audit", ref=str(found[-1].end))["value"]))
+        found.append(parse_page(value))
+        if len(found[-1].lines) < 1000:  # the last look wrote one line more
+            break
+    return found[1:]
+
+
+def test_audit_is_read_in_pages_of_whole_lines(house: House) -> None:
+    for number in range(3000):
+        house.ask(OfficeName.INTAKE, "status", ref=f"{number:04}")
+    before = house.path.read_bytes()
+
+    found = pages(house)
+
+    assert b"".join(page.lines for page in found).startswith(before)
+    assert len(found) > 2
+    assert all(page.lines.endswith(b"\n") and len(page.lines) <= 256 * 1024 for page in found)
+    assert [line["verb"] for line in house.lines()[3000:]] == ["audit"] * len(found)
+
+
+def test_a_page_goes_on_where_the_last_one_ended(house: House) -> None:
+    house.ask(OfficeName.INTAKE, "status")
+    end = pages(house)[-1].end
+    house.ask(OfficeName.INTAKE, "status", ref="later")
+
+    (page,) = pages(house, end)
+
+    assert [line.verb for line in parse_lines(page.lines) if line] == ["audit", "status"]
+
+
+@pytest.mark.parametrize("place", ["1", "100000", "-1", "01", "", "x", "9" * 30])
+def test_no_page_begins_inside_or_behind_the_lines(house: House, place: str) -> None:
+    house.ask(OfficeName.INTAKE, "status")
+
+    reply = house.ask(OfficeName.KEEPER, "audit", ref=place)
+
+    assert reply["error"] in ("key_audit_cut", "audit_position")
+
+
+def test_a_line_that_is_being_written_is_not_shown(house: House) -> None:
+    house.ask(OfficeName.INTAKE, "status")
+    whole = house.path.stat().st_size
+    with house.path.open("ab") as file:
+        file.write(b'{"at": "2026')
+
+    assert house.audit.page(0).end == whole
 
 
 USE = "0123456789abcdef" * 2

@@ -73,6 +73,10 @@ class AppendedFile:
         """Give all that stands in the file."""
         return os.pread(self._file, os.fstat(self._file).st_size, 0)
 
+    def piece(self, start: int, most: int) -> bytes:
+        """Give what stands from a place on, in bytes, and at most so many of them."""
+        return os.pread(self._file, most, start)
+
     def close(self) -> None:
         """Close the file and let another process have it."""
         os.close(self._file)

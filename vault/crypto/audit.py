@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vault.crypto.appended import AppendedFile
-from vault.crypto.auditlines import AuditLine, render_line
-from vault.errors import OutOfReachError
+from vault.crypto.auditlines import AuditLine, AuditPage, render_line
+from vault.errors import OutOfReachError, RefusedError
 
 _LONGEST = 200  # characters of a name or reference
+_PAGE = 256 * 1024  # bytes
 
 
 class Audit:
@@ -74,6 +75,20 @@ class Audit:
         if self._dirty:
             self._dirty = False
             self._lines.sync()
+
+    def page(self, position: int) -> AuditPage:
+        """Give whole lines from a place on, at most 256 KiB of them; none where nothing more stands there.
+
+        :param position: bytes; 0, or where an earlier page ended.
+        :raises RefusedError: no line begins there: the audit is another one, or was cut.
+        """
+        before = self._lines.piece(position - 1, 1) if position > 0 else b"\n"
+        if position < 0 or before != b"\n":
+            advice = "the key service's audit is shorter than what was read of it; find out who changed it"
+            raise RefusedError("key_audit_cut", advice)
+        lines = self._lines.piece(position, _PAGE)
+        whole = lines[: lines.rfind(b"\n") + 1]
+        return AuditPage(whole, position + len(whole))
 
     def close(self) -> None:
         """Close the file and let another daemon have it."""

@@ -12,6 +12,7 @@ from typing import Final
 from vault.errors import TamperedError
 
 GRANTED: Final = "granted"
+_PLACE_BYTES = 8
 _FIELDS: Final = ("at", "office", "verb", "name", "ref", "use", "outcome")
 
 
@@ -34,6 +35,28 @@ class AuditLine:
     ref: str
     use: str
     outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """A piece of the audit.
+
+    :param lines: whole lines.
+    :param end: where the next page begins, in bytes from the audit's start.
+    """
+
+    lines: bytes
+    end: int
+
+
+def render_page(page: AuditPage) -> bytes:
+    """Write a page as it travels: the next one's place (8 bytes, big-endian), then the lines."""
+    return page.end.to_bytes(_PLACE_BYTES, "big") + page.lines
+
+
+def parse_page(value: bytes) -> AuditPage:
+    """Read what :func:`render_page` wrote."""
+    return AuditPage(value[_PLACE_BYTES:], int.from_bytes(value[:_PLACE_BYTES], "big"))
 
 
 def render_line(line: AuditLine) -> bytes:
@@ -71,6 +94,4 @@ def parse_lines(data: bytes) -> Iterator[AuditLine | None]:
 
 
 def _malformed() -> TamperedError:
-    return TamperedError(
-        "audit_line_malformed", "this is no line of a key service's audit, or of another release"
-    )
+    return TamperedError("audit_line_malformed", "this is no line of a key service's audit, or of another release")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from vault.crypto.auditlines import AuditPage
 from vault.errors import NotAllowedError, RefusedError
 
 KINDS: Final = ("identity", "record", "log")
@@ -104,6 +105,14 @@ class KeyService(Protocol):
         :param items: reference and data of each; a MAC's reference is empty.
         :param uses: for each item the id of the log receipt that allowed it, :data:`WRITE` or ``""``; else none.
         :raises VaultError: what the verb raises, for the first that is refused; no value is given then.
+        """
+        ...
+
+    def audit(self, position: int) -> AuditPage:
+        """Give a page of the service's own audit, from a place on; the look is itself a line in it.
+
+        :param position: bytes; 0, or where an earlier page ended.
+        :raises RefusedError: ``key_audit_cut``: the audit no longer holds what an earlier page showed.
         """
         ...
 

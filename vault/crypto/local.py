@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vault import errors
+from vault.crypto.auditlines import AuditPage, parse_page
 from vault.crypto.frames import PROTOCOL, Feed, Message, pack, parse, read_bytes, write_bytes
 from vault.crypto.holder import Roots
 from vault.domain.private import Private
@@ -96,6 +97,10 @@ class LocalKeyService(Private):
     def public(self, name: str) -> bytes:
         """Give a public half, 32 raw bytes."""
         return self._use("public", name, "", b"")
+
+    def audit(self, position: int) -> AuditPage:
+        """Give a page of the service's own audit, from a place on."""
+        return parse_page(self._use("audit", "", str(position), b""))
 
     def status(self) -> KeyServiceStatus:
         """Ask the service how it fares; needs any office's token."""

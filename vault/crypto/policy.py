@@ -21,12 +21,12 @@ _TABLE: Final[Mapping[OfficeName, str]] = {
     OfficeName.PRINT: "wrap:log unwrap:log unseal:print mac:log-tag",
     OfficeName.KEEPER: (
         "wrap:log unwrap:log mac:log-tag sign:log rotate:identity rotate:record rotate:log "
-        "destroy:identity destroy:record destroy:log"
+        "destroy:identity destroy:record destroy:log audit"
     ),
     OfficeName.REGISTRY: (
         "wrap:identity unwrap:identity wrap:record unwrap:record wrap:log unwrap:log mac:subject mac:log-tag"
     ),
-    OfficeName.AUDIT: "wrap:log unwrap:log mac:log-tag",
+    OfficeName.AUDIT: "wrap:log unwrap:log mac:log-tag audit",
     OfficeName.OPERATOR: "",
 }
 _FOR_ALL = frozenset(("public", name) for name in (*BOXES, *SIGNERS)) | {("status", "")}
@@ -39,6 +39,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "unseal": BOXES,
         "mac": LABELS,
         "sign": SIGNERS,
+        "audit": ("",),
         "public": (*BOXES, *SIGNERS),
         "status": ("",),
     }
@@ -90,6 +91,9 @@ RATES: Final[Mapping[Use, Rate]] = MappingProxyType(
         Use(OfficeName.REGISTRY, "mac", "subject"): Rate(500, 20_000),
         # destroying can't be undone: a stolen token must not do it to everybody in one second
         Use(OfficeName.KEEPER, "destroy"): Rate(10, 50),
+        # a page holds more than a thousand lines and is work for the one process that serves everybody
+        Use(OfficeName.KEEPER, "audit"): Rate(20, 40),
+        Use(OfficeName.AUDIT, "audit"): Rate(20, 40),
     }
 )
 

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from vault.crypto.audit import Audit
-from vault.crypto.auditlines import GRANTED
+from vault.crypto.auditlines import GRANTED, render_page
 from vault.crypto.frames import PROTOCOL, Message, malformed, read_bytes, write_bytes
 from vault.crypto.holder import Holder
 from vault.crypto.keyservice import BOXES, SIGNERS, check_use
@@ -20,6 +21,7 @@ from vault.domain.roles import OfficeName
 from vault.errors import LimitError, NotAllowedError, RefusedError, UnknownFormatError, VaultError, WrongUseError
 
 _REQUEST = frozenset({"verb", "name", "ref", "data", "use"})
+_POSITION = re.compile(r"0|[1-9][0-9]{0,17}")
 _HELLO = frozenset({"hello", "token"})
 
 
@@ -139,8 +141,16 @@ class Warden(Private):
                 return self._holder.unseal(request.name, request.ref, request.data)
             case "mac" | "sign" as verb:
                 return bytes(getattr(self._holder, verb)(request.name, request.data))
+            case _:
+                return self._tell(office, request)
+
+    def _tell(self, office: OfficeName, request: _Request) -> bytes:
+        """Answer what needs no key."""
+        match request.verb:
             case "public":
                 return self._holder.public(request.name)
+            case "audit":
+                return render_page(self._audit.page(_position(request.ref)))
             case _:
                 return self._status(office)
 
@@ -185,6 +195,12 @@ def _read(message: Mapping[str, object]) -> _Request:
     verb, name, ref, data, use = (str(message[part]) for part in ("verb", "name", "ref", "data", "use"))
     check_use(use)
     return _Request(verb, name, ref, read_bytes(data), use)
+
+
+def _position(text: str) -> int:
+    if not _POSITION.fullmatch(text):
+        raise RefusedError("audit_position", "a place in the audit is a number of bytes; begin at 0")
+    return int(text)
 
 
 def _digests(tokens: Mapping[OfficeName, str]) -> dict[OfficeName, bytes]:
