@@ -23,4 +23,14 @@ with DAG(
         with open_office("keeper") as parts:
             return keep(parts)
 
+    @task(queue="keeper", retries=3, retry_delay=timedelta(seconds=20))
+    def watch() -> dict[str, int]:
+        """Hold what people read against the rules of unusual reading; return counts."""
+        from vault.office import open_office
+        from vault.steps.watch import watch
+
+        with open_office("keeper") as parts:
+            return watch(parts)
+
     keep()
+    watch()

@@ -35,7 +35,7 @@ LONGEST_LIFETIME = timedelta(hours=1)
 LARGEST_BATCH = 10_000
 _REMEMBERED = 4096  # keys and tags kept in this process; the least used go first
 _SALT_BYTES = 16
-_READER = "actor|"  # before an actor's id: no subject's reference holds a bar, so no tag is a reader's mark
+READER = "actor|"  # before an actor's id: no subject's reference holds a bar, so no tag is a reader's mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +156,12 @@ class AccessLog(Private):
         refs = [key_ref(access.subject, access.case, access.at) for access in accesses]
         keys = self._log_keys.of(refs)
         subjects = {access.subject for access in accesses if access.subject is not None}
-        tags = self._tags.of(subjects | {_READER + access.actor for access in accesses})
+        tags = self._tags.of(subjects | {READER + access.actor for access in accesses})
         return [
             seal_access(
                 access,
                 keys[ref],
-                Marks(tags[access.subject] if access.subject is not None else None, tags[_READER + access.actor], use),
+                Marks(tags[access.subject] if access.subject is not None else None, tags[READER + access.actor], use),
                 os.urandom(_SALT_BYTES),
             )
             for access, ref, use in zip(accesses, refs, uses, strict=True)

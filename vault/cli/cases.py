@@ -137,6 +137,12 @@ def _publish(parts: Parts, limit: int) -> Sequence[str]:  # noqa: ARG001 - every
     return [f"{name}={count}" for name, count in publish(parts).items()]
 
 
+def _watch(parts: Parts, limit: int) -> Sequence[str]:  # noqa: ARG001 - every step takes a limit
+    from vault.steps.watch import watch
+
+    return [f"{name}={count}" for name, count in watch(parts).items()]
+
+
 def _resend(parts: Parts, limit: int) -> Sequence[str]:
     from vault.steps.notices import resend
 
@@ -154,6 +160,7 @@ STEPS: dict[str, tuple[str, Callable[[Parts, int], Sequence[str]]]] = {
     "resend": ("collector", _resend),
     "keep": ("keeper", _keep),
     "publish-log": ("keeper", _publish),
+    "watch": ("keeper", _watch),
 }
 
 

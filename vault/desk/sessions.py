@@ -19,6 +19,7 @@ from vault.errors import NotAllowedError
 from vault.settings import DeskSettings, read_secret
 from vault.steps.parts import Parts, Staff
 from vault.storage.assertions import is_used, use_assertion
+from vault.storage.readers import note_reader
 
 COOKIE = "dsr_desk"
 AUDIENCE = "dsr-desk"
@@ -75,10 +76,11 @@ class Sessions(Private):
         roles = _known_roles(claims.get("roles"))
         if until - issued > LONGEST_ASSERTION or not roles:
             raise _refused()
+        staff = Staff(str(claims["sub"]), str(claims.get("name") or claims["sub"]), roles)
         with self._parts.database.connect() as connection:
             if not use_assertion(connection, str(claims["jti"]), until, now):
                 raise _refused()
-        staff = Staff(str(claims["sub"]), str(claims.get("name") or claims["sub"]), roles)
+            note_reader(connection, staff.actor, roles, now)
         return Session(secrets.token_hex(16), staff, now, now)
 
     def seal(self, session: Session) -> str:

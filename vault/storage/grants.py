@@ -131,6 +131,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "looks": (select(), insert(), update("at"), delete()),
         "near_caps": (select(), insert(), delete()),
         "emergencies": (select(), insert(), update("reviewed_at reviewed_by verdict")),
+        "readers": (select(), insert(), update("roles seen_at")),
     },
     SEALER: {  # of the register: names and addresses, and a note that the right was used; no care
         "cases": (select(), update("stage version exception", rows=_ITS_STAGES)),
@@ -171,7 +172,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "subjects": (select("ref"),),
         "records": (select("subject kind", rows=_CARE), delete(rows=_CARE)),
         **_LOGS,
-        "log_leaves": (select("idx leaf tag reader at"),),
+        "log_leaves": (select("idx leaf case_ref tag reader at"),),
         "log_edge": (select(),),
         "log_checkpoints": (select(), insert(), update("cosigned")),
         "log_days": (select(), insert()),
@@ -180,6 +181,8 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "log_progress": (select(), insert(), update("position at")),
         "looks": (select("at"), delete()),
         "near_caps": (select("at"), delete()),
+        "readers": (select(),),  # who reads, and who broke the glass: the nightly watch
+        "emergencies": (select("case_ref actor opened_at until"),),
     },
     REGISTRY: {
         "subjects": (select(), insert()),
@@ -194,6 +197,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
     AUDIT: {
         "wrapped_keys": (select(rows=_LOG_KEYS), _NEW_LOG_KEY),
         **_LOGS,
+        "cases": (select("ref stage subject"),),  # whose log key opens an entry that names a case
         "log_leaves": (select(),),
         "log_edge": (select(),),
         "log_checkpoints": (select(),),

@@ -41,6 +41,11 @@ create table log_progress (
     position bigint not null,
     at timestamptz not null
 );
+create table readers (
+    actor text primary key,
+    roles text[] not null,
+    seen_at timestamptz not null
+);
 """
 
 GROW = r"""
@@ -168,7 +173,7 @@ def downgrade() -> None:
     """Take them away."""
     op.execute(
         "drop function log_append, log_grow;"
-        " drop table log_progress, log_claims, log_tiles, log_days;"
+        " drop table readers, log_progress, log_claims, log_tiles, log_days;"
         " alter table log_checkpoints drop column cosigned;"
         " alter table log_leaves drop column reader, drop column at"
     )
