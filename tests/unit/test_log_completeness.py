@@ -30,7 +30,7 @@ def leaf_of(tag: bytes, number: int) -> bytes:
 
 def make_log() -> list[tuple[int, bytes]]:
     """Thirty looks at eleven subjects, some behind the day's end."""
-    tags = [*TAGS, *(TAGS[number * number % len(TAGS)] for number in range(19))]
+    tags = [*TAGS, *(TAGS[number * 7 % len(TAGS)] for number in range(19))]
     return [(index, leaf_of(tag, index)) for index, tag in enumerate(tags)]
 
 
