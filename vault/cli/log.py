@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vault.cli.log_who import who
-from vault.cli.log_export import export
 from vault.cli.log_copy import copy
+from vault.cli.log_export import export
+from vault.cli.log_who import who
 from vault.cli.output import Answer, answering
 from vault.errors import WrongUseError
 
