@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from vault.delivery.compose import package_mail
 from vault.domain.case import Case, Event, Stage
 from vault.domain.records import Author
+from vault.domain.request import Request
 from vault.domain.roles import Purpose
 from vault.steps.casefile import CaseFile
+from vault.steps.disclosure import log_disclosure
 from vault.steps.exceptions import shown
 from vault.steps.notices import intend_notice, send_mail, send_notice, words_of
 from vault.steps.parts import Parts
@@ -57,12 +59,21 @@ def _mailed(parts: Parts, case: Case, package: PackageRow) -> bool:
         return False
     file = CaseFile.open(parts, case.ref, Purpose.DELIVER, subject=case.subject)
     particulars = file.get(PARTICULARS) or {}
+    on_behalf = Request.from_json(particulars["request"]).on_behalf
+    log_disclosure(parts, case, *_contents(parts, case.ref), on_behalf=on_behalf)
     data = file.get_object(package.object)
     words = words_of(parts, case, f"package_{package.format}")
     message = package_mail(
         parts.settings, case.ref, case.language, package.format, data, particulars=particulars, words=words
     )
     return send_mail(parts, item, message) == outgoing.SENT
+
+
+def _contents(parts: Parts, ref: str) -> tuple[set[str], int]:
+    """Give the kinds of the records in the package and their number, as sealing noted them."""
+    with parts.database.connect() as connection:
+        sealed = next(e.detail for e in reversed(events(connection, ref)) if e.event is Event.PACKAGE_SEALED)
+    return {kind for kind in sealed.get("kinds", "").split(",") if kind}, int(sealed.get("records", "0"))
 
 
 def _posted(parts: Parts, ref: str) -> bool:

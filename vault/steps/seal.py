@@ -5,6 +5,7 @@ stored bytes itself, whatever Airflow says. The passphrase of a PDF package exis
 and in a letter sealed to the print role, and nowhere else.
 """
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +18,14 @@ from vault.domain.private import Private
 from vault.domain.request import AnswerBy, Request
 from vault.domain.roles import Purpose
 from vault.steps.answer import assemble
+from vault.steps.disclosure import log_disclosure
 from vault.steps.exceptions import shown
 from vault.steps.identify import ANSWER_KEY, read_candidate, require_subject
 from vault.steps.letters import passphrase_letter
 from vault.steps.outbox import PrintJob
 from vault.steps.parts import Parts
 from vault.steps.receive import PARTICULARS
-from vault.steps.review import OpenDraft, Ruling, open_draft, proved_decision
+from vault.steps.review import RELEASE, OpenDraft, Ruling, open_draft, proved_decision
 from vault.storage.cases import append, get_case, held
 from vault.storage.drafts import PackageRow, add_package
 
@@ -34,11 +36,12 @@ PDF = "pdf"
 
 @dataclass(frozen=True, slots=True)
 class Sealed(Private, shows=("format",)):
-    """A finished package and the letters that belong to it."""
+    """A finished package, the letters that belong to it, and whether somebody asked in the person's place."""
 
     format: str
     data: bytes
     letters: Mapping[str, bytes]
+    on_behalf: bool
 
 
 def seal(parts: Parts, refs: Sequence[str]) -> list[str]:
@@ -63,6 +66,9 @@ def _seal_one(parts: Parts, ref: str) -> bool:
     name = f"case/{ref}/package/{digest.hexdigest()[:16]}"
     if sealed.format != PAPER:
         draft.file.put_object(name, sealed.data)
+    kinds = _kinds(draft, rulings)
+    if sealed.format == PAPER:  # from the outbox it goes into the post
+        log_disclosure(parts, case, set(kinds), len(kinds), on_behalf=sealed.on_behalf)
     jobs = {kind: PrintJob(parts, f"{ref}-{kind}", pdf) for kind, pdf in sealed.letters.items()}
     with parts.database.connect() as connection:
         add_package(connection, PackageRow(ref, sealed.format, name, digest.digest(), len(sealed.data), parts.now()))
@@ -75,9 +81,21 @@ def _seal_one(parts: Parts, ref: str) -> bool:
             actor=parts.actor,
             at=parts.now(),
             step="seal",
-            detail={"format": sealed.format, "sha256": digest.hexdigest()},
+            detail={
+                "format": sealed.format,
+                "sha256": digest.hexdigest(),
+                "kinds": ",".join(sorted(set(kinds))),
+                "records": str(len(kinds)),
+            },
         )
     return True
+
+
+def _kinds(draft: OpenDraft, rulings: Mapping[str, Ruling]) -> list[str]:
+    """Name the kind of each record that was released."""
+    released = (d["id"] for d in draft.listing["documents"] if rulings[d["id"]].ruling == RELEASE)
+    documents = [json.loads(draft.read(f"{name}.json")) for name in released]
+    return [record["kind"] for document in documents for record in document["records"]]
 
 
 def _close(parts: Parts, case: Case, draft: OpenDraft, rulings: Mapping[str, Ruling]) -> Sealed:
@@ -88,9 +106,10 @@ def _close(parts: Parts, case: Case, draft: OpenDraft, rulings: Mapping[str, Rul
     key = draft.file.get(ANSWER_KEY)
     if request.answer_by is AnswerBy.PAPER or not particulars.get("reply_to"):
         pdf = answer.on_paper()
-        return Sealed(PAPER, pdf, {"answer": pdf})
+        return Sealed(PAPER, pdf, {"answer": pdf}, request.on_behalf)
     if key is not None:
-        return Sealed(OPENPGP, answer.for_key(parts.settings, key["key"], key["fingerprint"]), {})
+        closed = answer.for_key(parts.settings, key["key"], key["fingerprint"])
+        return Sealed(OPENPGP, closed, {}, request.on_behalf)
     words = passphrase(secrets.token_bytes(32))
     letter = passphrase_letter(parts, case, candidate.identity, candidate.contacts, words)
-    return Sealed(PDF, answer.for_passphrase(words), {"passphrase": letter})
+    return Sealed(PDF, answer.for_passphrase(words), {"passphrase": letter}, request.on_behalf)
