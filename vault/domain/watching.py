@@ -8,16 +8,18 @@ The rules, each with its threshold and why. Patients are told apart, never named
 2. ``rate_high``: more than 200 patients a day, whatever is usual. That is one every two and a half minutes for
    eight hours, faster than anybody reads, and far below what the hour's cap would let pass in a day.
 3. ``hours_unusual``: five patients or more between 21 and 6 o'clock or on a day off (Helsinki), by a person who
-   did so on fewer than three days of the last four weeks. One late call is no theft; who always works
-   nights is not rung for.
-4. ``no_relationship``: three patients or more on a day of whom no case waited for her role, then or within the week
-   before, and for whom no glass was broken. Two are questions on the telephone about an answer long given.
+   had three or more then on fewer than three days of the last four weeks. One late call is no theft, and does
+   not make the night her usual time; who works nights is not rung for.
+4. ``no_relationship``: three patients or more, and more than a twelfth of the day's, of whom no case waited for her
+   role, then or within the week before, and for whom no glass was broken. Two are questions on the telephone
+   about an answer long given; who answers many has a few more such calls.
 5. ``cap_near``: for the third time within a week near the hour's cap. The desk's own counters ring for it
    too; this counts what the log holds, so that it also sees a desk whose counters were turned off.
 
 A sixth, a look at a honey record, needs no threshold: it rings when the look is logged (:mod:`vault.accesslog.honey`).
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -37,8 +39,10 @@ ABOVE: Final = 20  # patients above it
 MOST_A_DAY: Final = 200  # patients
 NIGHT_FROM, NIGHT_TO = 21, 6  # o'clock in Helsinki
 AT_NIGHT: Final = 5  # patients
-NIGHTS: Final = 3  # days with such hours that make them usual
+SOME_AT_NIGHT: Final = 3  # patients that make such hours part of a day's work
+NIGHTS: Final = 3  # such days that make them usual
 UNRELATED: Final = 3  # patients
+UNRELATED_SHARE: Final = 1 / 12  # of the day's patients
 AFTERWARDS: Final = timedelta(days=7)  # a case may still be looked at by whoever it waited for
 WATCHED: Final = (
     *(AlarmCode.RATE_UNUSUAL, AlarmCode.RATE_HIGH, AlarmCode.HOURS_UNUSUAL),
@@ -87,10 +91,10 @@ def judge(day: date, looks: Iterable[Seen], cap: int) -> list[Finding]:
     :param looks: hers of that day and of the four weeks before, in any order; others are left out.
     :param cap: how many patients she may open an hour.
     """
-    ordered = sorted(looks, key=lambda look: look.at)
-    days = _by_day(look for look in ordered if timedelta() <= day - _day(look.at) <= HISTORY)
+    days = _by_day(looks, day)
+    close = _near(days, day, cap)
     mine = days.pop(day, [])
-    found = (_rate(mine, days), _volume(mine), _hours(mine, days), _unrelated(mine), _near(day, ordered, cap))
+    found = (_rate(mine, days), _volume(mine), _hours(mine, days), _unrelated(mine), close)
     return [finding for finding in found if finding is not None]
 
 
@@ -129,35 +133,40 @@ def _volume(mine: Sequence[Seen]) -> Finding | None:
 
 
 def _hours(mine: Sequence[Seen], days: Mapping[date, Sequence[Seen]]) -> Finding | None:
-    count = _patients([look for look in mine if off_hours(look.at)])
-    nights = sum(any(off_hours(look.at) for look in looks) for looks in days.values())
+    count = _off_hours(mine)
+    nights = sum(_off_hours(looks) >= SOME_AT_NIGHT for looks in days.values()) if count >= AT_NIGHT else 0
     return Finding(AlarmCode.HOURS_UNUSUAL, count, nights) if count >= AT_NIGHT and nights < NIGHTS else None
+
+
+def _off_hours(looks: Sequence[Seen]) -> int:
+    return _patients([look for look in looks if off_hours(look.at)])
 
 
 def _unrelated(mine: Sequence[Seen]) -> Finding | None:
     count = _patients([look for look in mine if not look.needed])
-    return Finding(AlarmCode.NO_RELATIONSHIP, count, 0) if count >= UNRELATED else None
+    fits = count >= UNRELATED and count > UNRELATED_SHARE * _patients(mine)
+    return Finding(AlarmCode.NO_RELATIONSHIP, count, 0) if fits else None
 
 
-def _near(day: date, ordered: Sequence[Seen], cap: int) -> Finding | None:
+def _near(days: Mapping[date, Sequence[Seen]], day: date, cap: int) -> Finding | None:
     """Count how often within the week, at least an hour apart, the last hour held nearly the cap."""
+    lately = (look for one in days if day - one <= NEAR_WITHIN for look in days[one])
+    ordered = sorted(lately, key=lambda look: look.at)
     times: list[datetime] = []
-    start, within = 0, dict[str, int]()
+    start, within = 0, Counter[str]()
     for look in ordered:
-        if _day(look.at) > day:
-            break
-        within[look.patient] = within.get(look.patient, 0) + 1
+        within[look.patient] += 1
         while ordered[start].at <= look.at - WINDOW:
             _forget(within, ordered[start].patient)
             start += 1
         if len(within) >= near(cap) and (not times or look.at - times[-1] >= WINDOW):
             times.append(look.at)
-    lately = [at for at in times if times[-1] - at < NEAR_WITHIN]
-    fits = len(lately) >= NEAR_TIMES and _day(times[-1]) == day
-    return Finding(AlarmCode.CAP_NEAR, len(lately), NEAR_TIMES) if fits else None
+    close = [at for at in times if times[-1] - at < NEAR_WITHIN]
+    fits = len(close) >= NEAR_TIMES and times[-1].astimezone(HELSINKI).date() == day
+    return Finding(AlarmCode.CAP_NEAR, len(close), NEAR_TIMES) if fits else None
 
 
-def _forget(within: dict[str, int], patient: str) -> None:
+def _forget(within: Counter[str], patient: str) -> None:
     within[patient] -= 1
     if not within[patient]:
         del within[patient]
@@ -171,14 +180,12 @@ def off_hours(at: datetime) -> bool:
     return not is_working_day(here.date())
 
 
-def _day(at: datetime) -> date:
-    return at.astimezone(HELSINKI).date()
-
-
-def _by_day(looks: Iterable[Seen]) -> dict[date, list[Seen]]:
+def _by_day(looks: Iterable[Seen], last: date) -> dict[date, list[Seen]]:
     days: dict[date, list[Seen]] = {}
     for look in looks:
-        days.setdefault(_day(look.at), []).append(look)
+        day = look.at.astimezone(HELSINKI).date()
+        if timedelta() <= last - day <= HISTORY:
+            days.setdefault(day, []).append(look)
     return days
 
 
