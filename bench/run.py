@@ -17,6 +17,7 @@ from bench.reading import reading_rows
 from bench.road import Road
 from bench.rows import Row, table, write
 from bench.sealing import sealing_rows
+from bench.watching import watching_rows
 from bench.withairflow import Watch, Watched
 from vault.errors import VaultError
 from vault.testing.cast import deliverer
@@ -26,7 +27,7 @@ from vault.testing.pipeline import start_airflow, stop_airflow
 OUTPUT = Path(__file__).parents[1] / "build" / "bench.json"
 _FEWEST_SECONDS, _SECONDS_A_CASE = 240.0, 3.0  # after which Airflow is given up
 _LETTERS = 20  # cases by mail for one by post, whose reading takes seconds
-PARTS = ("sealing", "reading", "importing", "road")
+PARTS = ("sealing", "reading", "importing", "watching", "road")
 
 Say = Callable[[str], None]
 
@@ -79,6 +80,7 @@ def measure(options: argparse.Namespace, say: Say) -> Iterator[list[Row]]:
         "sealing": sealing_rows,
         "reading": reading_rows,
         "importing": importing_rows,
+        "watching": watching_rows,
     }
     for part in (part for part in PARTS if part in parts and part in small):
         for row in small[part](say):
