@@ -32,5 +32,15 @@ with DAG(
         with open_office("keeper") as parts:
             return watch(parts)
 
+    @task(queue="keeper", retries=3, retry_delay=timedelta(seconds=20))
+    def reconcile() -> dict[str, int]:
+        """Hold the key service's audit and the access log against each other; return counts."""
+        from vault.office import open_office
+        from vault.steps.reconcile import reconcile
+
+        with open_office("keeper") as parts:
+            return reconcile(parts)
+
     keep()
     watch()
+    reconcile()

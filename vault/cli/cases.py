@@ -143,6 +143,12 @@ def _watch(parts: Parts, limit: int) -> Sequence[str]:  # noqa: ARG001 - every s
     return [f"{name}={count}" for name, count in watch(parts).items()]
 
 
+def _reconcile(parts: Parts, limit: int) -> Sequence[str]:  # noqa: ARG001 - every step takes a limit
+    from vault.steps.reconcile import reconcile
+
+    return [f"{name}={count}" for name, count in reconcile(parts).items()]
+
+
 def _resend(parts: Parts, limit: int) -> Sequence[str]:
     from vault.steps.notices import resend
 
@@ -161,6 +167,7 @@ STEPS: dict[str, tuple[str, Callable[[Parts, int], Sequence[str]]]] = {
     "keep": ("keeper", _keep),
     "publish-log": ("keeper", _publish),
     "watch": ("keeper", _watch),
+    "reconcile": ("keeper", _reconcile),
 }
 
 

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vault.crypto.appended import AppendedFile
-from vault.crypto.auditlines import AuditLine, AuditPage, render_line
+from vault.crypto.auditlines import PAGE_BYTES, AuditLine, AuditPage, render_line
 from vault.errors import OutOfReachError, RefusedError
 
 _LONGEST = 200  # characters of a name or reference
-_PAGE = 256 * 1024  # bytes
 
 
 class Audit:
@@ -86,7 +85,7 @@ class Audit:
         if position < 0 or before != b"\n":
             advice = "the key service's audit is shorter than what was read of it; find out who changed it"
             raise RefusedError("key_audit_cut", advice)
-        lines = self._lines.piece(position, _PAGE)
+        lines = self._lines.piece(position, PAGE_BYTES)
         whole = lines[: lines.rfind(b"\n") + 1]
         return AuditPage(whole, position + len(whole))
 

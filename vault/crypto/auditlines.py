@@ -12,6 +12,7 @@ from typing import Final
 from vault.errors import TamperedError
 
 GRANTED: Final = "granted"
+PAGE_BYTES: Final = 256 * 1024
 _PLACE_BYTES = 8
 _FIELDS: Final = ("at", "office", "verb", "name", "ref", "use", "outcome")
 
@@ -41,12 +42,17 @@ class AuditLine:
 class AuditPage:
     """A piece of the audit.
 
-    :param lines: whole lines.
+    :param lines: whole lines, at most 256 KiB of them.
     :param end: where the next page begins, in bytes from the audit's start.
     """
 
     lines: bytes
     end: int
+
+    @property
+    def last(self) -> bool:
+        """Tell whether no more stood in the audit then; the look itself is a line behind it."""
+        return len(self.lines) < PAGE_BYTES // 2
 
 
 def render_page(page: AuditPage) -> bytes:
@@ -82,15 +88,22 @@ def parse_line(data: bytes) -> AuditLine:
     return line
 
 
-def parse_lines(data: bytes) -> Iterator[AuditLine | None]:
-    """Yield each line of a page; None where a kill left one torn, or somebody changed it."""
-    for line in data.splitlines(keepends=True):
-        if line == b"\n":  # a new daemon starts a line of its own behind a torn one
-            continue
-        try:
-            yield parse_line(line)
-        except TamperedError:
-            yield None
+def parse_lines(data: bytes, start: int = 0) -> Iterator[tuple[int, AuditLine | None]]:
+    """Yield each line of a page with its place; None where a kill left one torn, or somebody changed it.
+
+    :param start: where the page begins, in bytes from the audit's start.
+    """
+    for line in data.split(b"\n")[:-1]:
+        place, start = start, start + len(line) + 1
+        if line:  # a new daemon starts a line of its own behind a torn one
+            yield place, _parsed(line + b"\n")
+
+
+def _parsed(line: bytes) -> AuditLine | None:
+    try:
+        return parse_line(line)
+    except TamperedError:
+        return None
 
 
 def _malformed() -> TamperedError:

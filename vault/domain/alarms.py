@@ -20,6 +20,8 @@ class AlarmCode(StrEnum):
     RATE_HIGH = "rate_high"  # a person opened more patients on a day than anybody can read
     HOURS_UNUSUAL = "hours_unusual"  # a person opened several patients at night or on a day off, unusually for her
     NO_RELATIONSHIP = "no_relationship"  # a person opened several patients of whom nothing waited for her
+    UNWRAP_WITHOUT_ENTRY = "unwrap_without_entry"  # a key was opened for which the access log has no look
+    ENTRY_WITHOUT_UNWRAP = "entry_without_unwrap"  # the access log has a look for which no key was opened
 
 
 class Why(StrEnum):

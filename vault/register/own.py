@@ -44,6 +44,10 @@ class Index(Protocol):
         """Return a MAC whose key never leaves the service."""
         ...
 
+    def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]], uses: Sequence[str] = ()) -> list[bytes]:
+        """Return MACs, each with its use in the audit."""
+        ...
+
 
 class Spender(Protocol):
     """What the register needs of the access log."""
@@ -72,7 +76,8 @@ class OwnRegister(Private):
         # a forged receipt may lack every attribute; spending is what refuses it
         case = getattr(receipt, "case", None)
         self._log.spend(receipt, case=case, subject=None, kinds={RecordKind.IDENTITY.value})
-        return self._table.find(self._code_index(code))
+        (index,) = self._service.many("mac", "subject", [("", _canonical(code).encode("ascii"))], [receipt.id])
+        return self._table.find(index)
 
     def read(self, receipt: LogReceipt, subject: str, kinds: Iterable[RecordKind], *, case: str | None) -> list[Record]:
         """Return a subject's records of these kinds, oldest first; see the port."""
