@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vault.errors import OutOfReachError
 from vault.testing.processes import read_pid
 
+_PEERS = Path(__file__).parents[1] / "build" / "peers" / "bin" / "python"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PARENT, _FIRST_TIME, _TIMES = 1, 11, 4  # fields of /proc/PID/stat after the name: ppid; utime stime cutime cstime
 
@@ -125,6 +127,16 @@ class Meter:
                 name = path.relative_to(self._home).parts[0].removesuffix(".pid")
                 used[name] = used.get(name, 0.0) + sum(seconds[pid] for pid in _family(running.pid, children))
         return used
+
+
+def peers_python() -> str:
+    """Give the Python of the environment that alone has the peers' libraries.
+
+    :raises OutOfReachError: it is not installed.
+    """
+    if not _PEERS.exists():
+        raise OutOfReachError("bench_peer", "the peers are not installed; run make bench")
+    return str(_PEERS)
 
 
 def most_memory(pid: int | str = "self") -> float:

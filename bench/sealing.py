@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from cryptography.cobblestone import Cobblestone256Encryptor
 
-from bench.meter import most_memory
+from bench.meter import most_memory, peers_python
 from bench.rows import Row
 from vault.crypto.envelope import PIECE, Context, new_key, seal, seal_stream
 from vault.errors import OutOfReachError
@@ -25,7 +25,6 @@ STREAM = 1024  # MiB
 FIELDS, FIELD_BYTES = 100_000, 200
 _ROUNDS = 3
 _PLACE = Context("case", "DSR-2026-7K3QXM", "original", "case:DSR-2026-7K3QXM", 1)
-_PEERS = Path(__file__).parents[1] / "build" / "peers" / "bin" / "python"
 _ONE_BUFFER, _FIELDS = "one-buffer", "fields"  # what a child is told to seal, unless it is a file
 _ONE_CORE = ("taskset", "-c", "0")
 
@@ -70,7 +69,7 @@ def _field_rows() -> Iterator[Row]:
     for _ in range(_ROUNDS):
         told = json.loads(_told([sys.executable, "-m", "bench.sealing", _FIELDS]))
         ours.append(told["ours"])
-        told |= json.loads(_told([_peers_python(), "-W", "ignore", _script(), str(FIELDS), str(FIELD_BYTES)]))
+        told |= json.loads(_told([peers_python(), "-W", "ignore", _script(), str(FIELDS), str(FIELD_BYTES)]))
         for name, speeds in theirs.items():
             speeds.append(told[name])
     note = f"{FIELDS} fields of {FIELD_BYTES} bytes, one core"
@@ -150,12 +149,6 @@ def _timed(command: Sequence[str]) -> float:
 def _told(command: Sequence[str]) -> str:
     done = subprocess.run([*_ONE_CORE, *command], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return done.stdout.decode()
-
-
-def _peers_python() -> str:
-    if not _PEERS.exists():
-        raise OutOfReachError("bench_peer", "the peers are not installed; run make bench")
-    return str(_PEERS)
 
 
 def _script() -> str:

@@ -158,9 +158,9 @@ def test_log_keys_and_tags_are_asked_for_once_a_process(bench: LogBench) -> None
     asked: Counter[str] = Counter()
 
     class Counting:
-        def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
+        def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]], *more: Any) -> list[bytes]:
             asked[verb] += len(items)
-            return bench.service.many(verb, name, items)
+            return bench.service.many(verb, name, items, *more)
 
     service: Any = Counting()
     log = AccessLog(bench.database, KeyRing(service, MemoryKeys(), MemorySealedKeys()), service)

@@ -18,6 +18,10 @@ _APPEND = (
     "select first, why, hits from log_append(%b::bytea[], %b::bytea[], %b::bytea[], %b::text[], %b::bytea[],"
     " %b::bytea[], %b::timestamptz[], %b::text[], %b::text[], %b::bytea[], %b)"
 )
+_APPEND_ONE = (  # the arrays are cheaper to make there than here
+    "select first, why, hits from log_append(array[%b::bytea], array[%b::bytea], array[%b::bytea], array[%b::text],"
+    " array[%b::bytea], array[%b::bytea], array[%b::timestamptz], %b::text[], %b::text[], %b::bytea[], %b)"
+)
 _WRONG_EDGE = (psycopg.errors.UniqueViolation, psycopg.errors.NoDataFound, psycopg.errors.DataCorrupted)
 
 
@@ -83,10 +87,15 @@ def append(ask: Ask, batch: LeafColumns, claims: Claims) -> Appended:
     :raises TamperedError: the edge is missing, malformed, or behind the leaves.
     """
     pairs = list(claims.proved)
-    columns = (batch.leaf, batch.entry, batch.staff, batch.case, batch.tag, batch.reader, batch.at)
+    given = (batch.leaf, batch.entry, batch.staff, batch.case, batch.tag, batch.reader, batch.at)
+    columns: tuple[object, ...] = given
     proved = ([case for case, _ in pairs], [subject for _, subject in pairs])
+    query: LiteralString = _APPEND
+    if len(batch.leaf) == 1:
+        query = _APPEND_ONE
+        columns = tuple(column[0] for column in given)
     try:
-        ((first, why, hits),) = ask(_APPEND, (*columns, *proved, claims.marks, claims.heard), binary=True)
+        ((first, why, hits),) = ask(query, (*columns, *proved, claims.marks, claims.heard), binary=True)
     except _WRONG_EDGE:
         raise _edge_wrong() from None
     return Appended(-1 if first is None else int(first), why, tuple(position - 1 for position in hits or ()))

@@ -1,0 +1,141 @@
+"""What appending to the access log costs: receipts a second by eight writers, one by one and a hundred at once."""
+
+import json
+import multiprocessing
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.house import House, house, on_disk
+from bench.meter import most_memory, peers_python
+from bench.rows import Row
+from vault.accesslog.entries import Access
+from vault.domain.roles import OfficeName, Purpose
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+
+WRITERS, BATCH = 8, 100
+SINGLES, TOGETHER = 500, 10_000  # receipts a writer and round
+FAR = 1_000_000  # entries until which memory must stay flat
+_ROUNDS = 3
+_SUBJECTS = 2_000
+_EARLY = 20  # batches after which this process has what it needs
+_PEER_ENTRIES, _PEER_BYTES = 2_000, 250
+_UNIT = "receipts/s"
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one writer does: so many batches of a size."""
+
+    batches: int
+    size: int
+
+
+def appending_rows(say: Callable[[str], None]) -> Iterator[Row]:
+    """Measure and yield the rows.
+
+    :raises VaultError: a server or peer is missing.
+    """
+    with house() as made:
+        _warm(made)
+        single, together = [], []
+        peer: dict[str, list[float]] = {"single": [], "batches": []}
+        for turn in range(_ROUNDS):
+            say(f"{WRITERS} writers append, round {turn + 1} of {_ROUNDS}")
+            single.append(_rate(made, _Work(SINGLES, 1)))
+            together.append(_rate(made, _Work(TOGETHER // BATCH, BATCH)))
+            for name, speed in _peer().items():
+                peer[name].append(speed)
+        yield _row("append/single", single, peer["single"], 2_000)
+        yield _row("append/batches", together, peer["batches"], 20_000)
+        for name, ours in (("single", single), ("batches", together)):
+            ratio = statistics.median(one / other for one, other in zip(ours, peer[name], strict=True))
+            theirs = statistics.median(peer[name])
+            note = f"both durable; theirs one writer, unsealed, {_PEER_BYTES} bytes"
+            yield Row(f"append/{name}-pymerkle", statistics.median(ours), _UNIT, "pymerkle", theirs, ratio, note=note)
+        say(f"on to {FAR} entries")
+        early, late = _far(made)
+        yield Row(
+            "append/memory", late - early, "MiB", limit=8.0, at_most=True, note=f"{early:.0f} MiB resident before"
+        )
+
+
+def _row(name: str, ours: list[float], peer: list[float], limit: float) -> Row:
+    how = f"batches of {BATCH}" if "batches" in name else "a durable commit each"
+    note = f"{WRITERS} writers, {how}, sealed, pymerkle takes {statistics.median(peer):.0f}"
+    return Row(name, statistics.median(ours), _UNIT, limit=limit, note=note)
+
+
+def _rate(made: House, work: _Work) -> float:
+    """Let the writers, each a process of its own, go at once; give receipts a second of them all."""
+    ready = multiprocessing.get_context("fork").Barrier(WRITERS + 1)
+    writers = [
+        multiprocessing.get_context("fork").Process(target=_write, args=(made, work, ready, number))
+        for number in range(WRITERS)
+    ]
+    for writer in writers:
+        writer.start()
+    ready.wait()
+    begun = time.perf_counter()
+    for writer in writers:
+        writer.join()
+    taken = time.perf_counter() - begun
+    if any(writer.exitcode for writer in writers):
+        raise RuntimeError("a writer failed")
+    return WRITERS * work.batches * work.size / taken
+
+
+def _write(made: House, work: _Work, ready: "Barrier", number: int) -> None:
+    office = made.office(OfficeName.COLLECTOR)
+    office.log.record([_look(subject) for subject in range(_SUBJECTS)])  # opens this process's keys and plans
+    batches = [
+        [_look(number * work.batches + batch + one) for one in range(work.size)] for batch in range(work.batches)
+    ]
+    ready.wait()
+    for batch in batches:
+        office.log.record(batch)
+
+
+def _far(made: House) -> tuple[float, float]:
+    """Append and spend in this process until the log is long; give its resident size early and late, in MiB."""
+    log, batch = made.office(OfficeName.COLLECTOR).log, [_look(one) for one in range(10 * BATCH)]
+    early, turn, index = 0.0, 0, 0
+    while index < FAR:
+        for receipt in log.record(batch):
+            log.spend(receipt, case=receipt.case, subject=receipt.subject, kinds=receipt.kinds)
+        turn, index = turn + 1, receipt.index
+        early = most_memory() if turn == _EARLY else early
+    return early, most_memory()
+
+
+def _warm(made: House) -> None:
+    made.office(OfficeName.COLLECTOR).log.record([_look(subject) for subject in range(_SUBJECTS)])
+
+
+def _look(subject: int) -> Access:
+    return Access(
+        at=datetime.now(UTC),
+        actor="office:collector",
+        actor_name="collector",
+        role="office",
+        purpose=Purpose.IDENTIFY,
+        legal_ground="GDPR Article 15",
+        case="DSR-2026-7K3QXM",
+        subject=f"P-{subject % _SUBJECTS:07d}",
+        kinds=("identity",),
+    )
+
+
+def _peer() -> dict[str, float]:
+    with on_disk() as folder:
+        script = Path(__file__).with_name("appendpeer.py")
+        command = [peers_python(), str(script), str(folder), str(_PEER_ENTRIES), str(_PEER_BYTES)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return dict(json.loads(done.stdout))
