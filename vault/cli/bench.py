@@ -11,7 +11,7 @@ import vault
 from vault.cli.output import Answer, answering
 from vault.errors import OutOfReachError, WrongUseError
 
-PARTS = ("sealing", "reading", "importing", "watching", "road")
+PARTS = ("sealing", "reading", "appending", "importing", "watching", "road")
 
 
 @click.command()
