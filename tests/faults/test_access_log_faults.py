@@ -64,7 +64,7 @@ class Folder:
     def replace_locked(self, key, data):
         path = folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(".draft")
+        draft = path.with_name(f"{path.name}.draft")  # several are put at once
         draft.write_bytes(data)
         os.replace(draft, path)
     def get_locked(self, key):
@@ -185,5 +185,5 @@ def test_a_killed_publisher_is_finished_by_the_next(place: Place) -> None:
 
 
 def copied(folder: Path) -> MemoryShelf:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".draft")
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".draft")
     return MemoryShelf({str(path.relative_to(folder)): [path.read_bytes()] for path in files})

@@ -1,5 +1,6 @@
 """Puts what is published, each name once: claimed and durable in the database first, then put and never replaced."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, Protocol
@@ -11,6 +12,7 @@ from vault.storage.database import Database
 from vault.storage.tiles import LOG, TileRow, put_tiles
 
 _TOGETHER: Final = 64  # names claimed in one transaction; at most 8 MB of bundles wait
+_AT_ONCE: Final = 8  # puts: each waits for the store's disk
 _FULL: Final = WIDTH * HASH_BYTES
 
 
@@ -57,8 +59,9 @@ class WriteOnce:
         with self.database.connect() as connection:
             claim(connection, {name: sha256(data).digest() for name, data in self._waiting.items()})
             put_tiles(connection, LOG, full_tiles(self._waiting))
-        for name, data in self._waiting.items():
-            self.shelf.put_locked(name, data)
+        with ThreadPoolExecutor(_AT_ONCE) as threads:  # left when all have ended: nothing is put behind our back
+            for done in [threads.submit(self.shelf.put_locked, *item) for item in self._waiting.items()]:
+                done.result()
         self._waiting.clear()
 
 
