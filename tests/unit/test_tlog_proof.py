@@ -1,13 +1,22 @@
 """tlog-proof files (c2sp.org/tlog-proof): one spelling, everything else refused; the specification's example."""
 
 import base64
+from collections.abc import Callable
 
 import pytest
 
+from vault.accesslog.completeness import MapLine, ProvedLine
 from vault.accesslog.merkle import RightEdge, inclusion_proof, leaf_hash
 from vault.accesslog.notes import Checkpoint, VerifierKey
 from vault.accesslog.publish import log_key, sign_checkpoint
-from vault.accesslog.tlogproof import TlogProof, parse_proof, render_proof, verify_proof
+from vault.accesslog.tlogproof import (
+    TlogProof,
+    parse_map_proof,
+    parse_proof,
+    render_map_proof,
+    render_proof,
+    verify_proof,
+)
 from vault.crypto.keyservice import KeyService
 from vault.errors import TamperedError
 from vault.testing.accesslog import ORIGIN, any_leaves
@@ -138,6 +147,31 @@ BROKEN = (
 def test_anything_else_is_refused(proof: TlogProof, key: VerifierKey, kind: str) -> None:
     with pytest.raises(TamperedError):  # what the blank line cuts off fails as the checkpoint's
         verify_proof(parse_proof(_broken(proof)[kind]), key)
+
+
+def test_a_map_proof_has_one_spelling(proof: TlogProof) -> None:
+    line = ProvedLine(3, MapLine(bytes(range(16)), 7, leaf_hash(b"last")), proof.path)
+    written = render_map_proof(line)
+
+    assert written.startswith(b"dsr-vault/map-proof@v1\nextra AAEC")
+    assert parse_map_proof(written) == line
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda written: written + b"more",
+        lambda written: written.replace(b"dsr-vault/map-proof", b"c2sp.org/tlog-proof"),
+        lambda written: written.replace(b"extra AAEC", b"extra AAAAAAEC"),
+        lambda written: b"\n".join(line for line in written.split(b"\n") if not line.startswith(b"extra")),
+    ],
+    ids=["more behind", "another head", "a longer line", "no line"],
+)
+def test_another_map_proof_is_refused(proof: TlogProof, change: Callable[[bytes], bytes]) -> None:
+    line = ProvedLine(3, MapLine(bytes(range(16)), 7, leaf_hash(b"last")), proof.path)
+
+    with pytest.raises(TamperedError):
+        parse_map_proof(change(render_map_proof(line)))
 
 
 def _rest(proof: TlogProof) -> tuple[int, tuple[bytes, ...], bytes]:
