@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -67,7 +67,9 @@ def parse_page(value: bytes) -> AuditPage:
 
 def render_line(line: AuditLine) -> bytes:
     """Write a line as the audit holds it, line feed included."""
-    body = asdict(line) | {"at": line.at.astimezone(UTC).isoformat(timespec="milliseconds")}
+    # not asdict, which copies deeply: half of what a use would cost
+    body = {name: getattr(line, name) for name in _FIELDS}
+    body["at"] = line.at.astimezone(UTC).isoformat(timespec="milliseconds")
     return json.dumps(body).encode("ascii") + b"\n"
 
 
