@@ -13,7 +13,7 @@ from vault.domain.roles import Purpose
 from vault.errors import OutOfReachError
 from vault.steps import deliver, seal
 from vault.steps.casefile import CaseFile
-from vault.steps.disclosure import LEGAL_GROUND, REPRESENTATIVE, log_disclosure
+from vault.steps.disclosure import REPRESENTATIVE, log_disclosure
 from vault.steps.outbox import mark_posted, open_letters
 from vault.steps.receive import PARTICULARS
 from vault.steps.review import open_draft
@@ -38,8 +38,10 @@ def change(road: Road, ref: str, **particulars: object) -> None:
     with road.installation.office("desk") as parts:
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING)
         known = file.get(PARTICULARS) or {}
-        on_behalf = particulars.pop("on_behalf", known["request"]["on_behalf"])
-        request = {**known["request"], "on_behalf": on_behalf}
+        request = {
+            **known["request"],
+            **{name: particulars.pop(name) for name in known["request"].keys() & particulars},
+        }
         with parts.database.connect() as connection:
             file.put(connection, PARTICULARS, {**known, **particulars, "request": request})
 
@@ -62,18 +64,19 @@ def test_a_mailed_answer_is_logged_once_with_what_it_holds(road: Road) -> None:
 
     assert road.at(ref).stage is Stage.ANSWERED
     (given,) = disclosures(road, ref)
-    assert (given.recipient, given.purpose, given.legal_ground) == (DATA_SUBJECT, Purpose.DELIVER, LEGAL_GROUND)
+    assert (given.recipient, given.purpose, given.legal_ground) == (DATA_SUBJECT, Purpose.DELIVER, "GDPR 15")
     assert (given.actor, given.role, given.count) == ("office:sealer", "machine", len(records))
     assert set(given.kinds) == {*records, "access_log"}
 
 
 def test_who_asked_for_another_is_named_as_such(road: Road) -> None:
     ref = road.bring(Stage.SEALED)
-    change(road, ref, on_behalf=True)
+    change(road, ref, on_behalf=True, kinds=["log"])
 
     run_on(road.home, "deliver", ref)
 
-    assert [given.recipient for given in disclosures(road, ref)] == [REPRESENTATIVE]
+    (given,) = disclosures(road, ref)
+    assert (given.recipient, given.legal_ground) == (REPRESENTATIVE, "GDPR 15; Act 703/2023 s. 11")
 
 
 def test_a_paper_answer_is_logged_before_it_can_be_printed(road: Road) -> None:

@@ -34,6 +34,7 @@ def package_files(
     released: Mapping[str, bytes],
     refusal: bytes | None = None,
     log: Document | None = None,
+    proofs: Mapping[str, bytes] | None = None,
     signer: ManifestSigner | None = None,
 ) -> dict[str, bytes]:
     """Gather a package's files in reading order, with their manifest.
@@ -41,11 +42,11 @@ def package_files(
     :param version: of the decided draft; ``draft`` is its digest, 32 bytes.
     :param letter: the answer letter, PDF; ``refusal`` the refusal document, where something is withheld.
     :param released: name -> bytes of the released documents' files, as they were decided on.
-    :param log: the log extract.
+    :param log: the log extract; ``proofs`` are the files that prove it (:mod:`vault.package.logproofs`).
     :raises RefusedError: a released file takes the name of another file of the package.
     """
     files = {LETTER: letter}
-    parts = [{REFUSAL: refusal} if refusal is not None else {}, released, files_of(log) if log else {}]
+    parts = [{REFUSAL: refusal} if refusal is not None else {}, released, files_of(log) if log else {}, proofs or {}]
     for part in parts:
         if files.keys() & part.keys():
             raise RefusedError("file_name_taken", "a document's name is taken in the package; draft anew", ref=case_ref)

@@ -20,9 +20,14 @@ MANIFEST = "manifest.json"
 SIGNATURE = "manifest.note"
 LONGEST = 1_000_000  # bytes of a manifest
 _NOTE = "dsr-package/v1"
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\.(pdf|json)")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\.(pdf|json|tlog-proof|map-proof)")
 _HEX = re.compile(r"[0-9a-f]{64}")
-_TYPES = {"pdf": "application/pdf", "json": "application/json"}
+_TYPES = {
+    "pdf": "application/pdf",
+    "json": "application/json",
+    "tlog-proof": "text/plain",
+    "map-proof": "text/plain",
+}
 _MEMBERS = frozenset({"format", "case", "version", "draft", "files"})
 _FILE_MEMBERS = frozenset({"name", "sha256", "size", "media_type"})
 

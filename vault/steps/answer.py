@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 
-from vault.domain.calendar import HELSINKI
+from vault.accesslog.answers import tell
+from vault.accesslog.proofs import heads
+from vault.domain.calendar import HELSINKI, add_months
 from vault.domain.case import Case, Event
 from vault.domain.private import Private
 from vault.package.contents import package_files
 from vault.package.heading import Heading, Recipient
 from vault.package.letters import Enclosure, Refusal, answer_letter, paper_cover, refusal_letter
-from vault.package.logextract import render_log_extract
+from vault.package.logextract import LogUses, render_log_extract
+from vault.package.logproofs import proved_uses
 from vault.package.openpgp_package import make_openpgp_package
 from vault.package.pdf_join import join_pdfs, page_count
 from vault.package.pdf_package import make_pdf_package
@@ -20,6 +23,8 @@ from vault.steps.letters import heading_of, recipient_of
 from vault.steps.parts import Parts
 from vault.steps.review import RELEASE, OpenDraft, Ruling
 from vault.storage.cases import events
+
+_TOLD_MONTHS = 24  # older log data is given for a special reason only (Act 703/2023 s. 11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +52,20 @@ class Answer(Private):
         return join_pdfs([cover, *sheets.values()], title=self.heading.case_ref, language=self.heading.language)
 
 
-def assemble(parts: Parts, case: Case, draft: OpenDraft, rulings: Mapping[str, Ruling], candidate: Candidate) -> Answer:
-    """Gather exactly the released files, the letter, what is refused and why, and the log extract."""
+def assemble(
+    parts: Parts, case: Case, draft: OpenDraft, rulings: Mapping[str, Ruling], candidate: Candidate, *, log_asked: bool
+) -> Answer:
+    """Gather exactly the released files, the letter, what is refused and why, and the log extract.
+
+    :param log_asked: the request asks who read the data (Act 703/2023 s. 11), so that readers are named.
+    """
     heading, recipient = heading_of(parts, case), recipient_of(candidate.identity, candidate.contacts)
     documents = draft.listing["documents"]
     released = [d for d in documents if rulings[d["id"]].ruling == RELEASE]
     refusals = [Refusal(d["title"], rulings[d["id"]].ground or "") for d in documents if d not in released]
     received = case.received_at.astimezone(HELSINKI).date()
     enclosures = [Enclosure(d["title"], tuple(sorted(d["files"], reverse=True))) for d in released]
-    log = render_log_extract(heading, parts.log.who(candidate.subject), heading.at)
+    uses, proofs = _uses(parts, candidate.subject, heading.at, _names_since(received) if log_asked else None)
     letter = answer_letter(
         heading,
         recipient,
@@ -72,10 +82,24 @@ def assemble(parts: Parts, case: Case, draft: OpenDraft, rulings: Mapping[str, R
         letter=letter,
         released={name: draft.read(name) for d in released for name in sorted(d["files"], reverse=True)},
         refusal=_refusal(parts, heading, recipient, refusals, received=received, whole=not released),
-        log=log,
+        log=render_log_extract(heading, uses),
+        proofs=proofs,
     )
     titles = {name: d["title"] for d in released for name in d["files"]}
     return Answer(heading, recipient, files, titles)
+
+
+def _uses(
+    parts: Parts, subject: str, until: datetime, names_since: datetime | None
+) -> tuple[LogUses, dict[str, bytes]]:
+    """Read what the log says about a subject, and prove it as of the moment before."""
+    with parts.database.connect() as connection:
+        seen = heads(connection).size
+    return proved_uses(tell(parts.log, parts.database, subject, seen), until, names_since)
+
+
+def _names_since(received: date) -> datetime:
+    return datetime.combine(add_months(received, -_TOLD_MONTHS), time(), HELSINKI)
 
 
 def _refusal(

@@ -59,8 +59,7 @@ def _mailed(parts: Parts, case: Case, package: PackageRow) -> bool:
         return False
     file = CaseFile.open(parts, case.ref, Purpose.DELIVER, subject=case.subject)
     particulars = file.get(PARTICULARS) or {}
-    on_behalf = Request.from_json(particulars["request"]).on_behalf
-    log_disclosure(parts, case, *_contents(parts, case.ref), on_behalf=on_behalf)
+    log_disclosure(parts, case, Request.from_json(particulars["request"]), *_contents(parts, case.ref))
     data = file.get_object(package.object)
     words = words_of(parts, case, f"package_{package.format}")
     message = package_mail(

@@ -6,24 +6,26 @@ from typing import Final
 
 from vault.accesslog.auditevent import DATA_SUBJECT
 from vault.domain.case import Case
+from vault.domain.request import Request, RequestKind
 from vault.domain.roles import Purpose
 from vault.errors import NotAllowedError
 from vault.steps.casefile import access, record
 from vault.steps.parts import Parts
 
 REPRESENTATIVE: Final = "representative"  # a recipient: who asked in the person's place
-LEGAL_GROUND: Final = "GDPR 15; Act 703/2023 s. 11"
+_GROUND: Final = "GDPR 15"
+_LOG_GROUND: Final = "GDPR 15; Act 703/2023 s. 11"  # of who asked for the log too
 LOG_EXTRACT: Final = "access_log"  # among the kinds of data: every answer holds an extract of the log
 
 
-def log_disclosure(parts: Parts, case: Case, kinds: Collection[str], count: int, *, on_behalf: bool) -> None:
+def log_disclosure(parts: Parts, case: Case, request: Request, kinds: Collection[str], count: int) -> None:
     """Log that a case's answer is handed over, unless the log says so already.
 
     The caller holds the case, so that nobody else logs it meanwhile; a step that was killed behind the entry
     finds it when it runs again.
 
+    :param request: says whether somebody asked in the person's place, and whether for the log too.
     :param kinds: the kinds of records that the package holds; ``count`` is how many records.
-    :param on_behalf: somebody asked in the person's place, and gets the answer.
     :raises NotAllowedError: identity is not proved.
     :raises OutOfReachError: the log can't write; nothing is handed over.
     """
@@ -34,5 +36,6 @@ def log_disclosure(parts: Parts, case: Case, kinds: Collection[str], count: int,
     given = access(
         parts, Purpose.DELIVER, case=case.ref, subject=case.subject, kinds={*kinds, LOG_EXTRACT}, count=count
     )
-    recipient = REPRESENTATIVE if on_behalf else DATA_SUBJECT
-    record(parts, [replace(given, legal_ground=LEGAL_GROUND, recipient=recipient)])
+    recipient = REPRESENTATIVE if request.on_behalf else DATA_SUBJECT
+    ground = _LOG_GROUND if RequestKind.LOG in request.kinds else _GROUND
+    record(parts, [replace(given, legal_ground=ground, recipient=recipient)])

@@ -15,7 +15,7 @@ from vault.crypto.keydir import read_public
 from vault.domain.case import Case, Event, Stage
 from vault.domain.codes import passphrase
 from vault.domain.private import Private
-from vault.domain.request import AnswerBy, Request
+from vault.domain.request import AnswerBy, Request, RequestKind
 from vault.domain.roles import Purpose
 from vault.steps.answer import assemble
 from vault.steps.disclosure import log_disclosure
@@ -36,12 +36,12 @@ PDF = "pdf"
 
 @dataclass(frozen=True, slots=True)
 class Sealed(Private, shows=("format",)):
-    """A finished package, the letters that belong to it, and whether somebody asked in the person's place."""
+    """A finished package, the letters that belong to it, and the request that it answers."""
 
     format: str
     data: bytes
     letters: Mapping[str, bytes]
-    on_behalf: bool
+    request: Request
 
 
 def seal(parts: Parts, refs: Sequence[str]) -> list[str]:
@@ -68,7 +68,7 @@ def _seal_one(parts: Parts, ref: str) -> bool:
         draft.file.put_object(name, sealed.data)
     kinds = _kinds(draft, rulings)
     if sealed.format == PAPER:  # from the outbox it goes into the post
-        log_disclosure(parts, case, set(kinds), len(kinds), on_behalf=sealed.on_behalf)
+        log_disclosure(parts, case, sealed.request, set(kinds), len(kinds))
     jobs = {kind: PrintJob(parts, f"{ref}-{kind}", pdf) for kind, pdf in sealed.letters.items()}
     with parts.database.connect() as connection:
         add_package(connection, PackageRow(ref, sealed.format, name, digest.digest(), len(sealed.data), parts.now()))
@@ -102,14 +102,15 @@ def _close(parts: Parts, case: Case, draft: OpenDraft, rulings: Mapping[str, Rul
     candidate = read_candidate(parts, case.ref, require_subject(draft.file, case))
     particulars = draft.file.get(PARTICULARS) or {}
     request = Request.from_json(particulars["request"])
-    answer = assemble(parts, case, draft, rulings, candidate)
+    log_asked = RequestKind.LOG in request.kinds
+    answer = assemble(parts, case, draft, rulings, candidate, log_asked=log_asked)
     key = draft.file.get(ANSWER_KEY)
     if request.answer_by is AnswerBy.PAPER or not particulars.get("reply_to"):
         pdf = answer.on_paper()
-        return Sealed(PAPER, pdf, {"answer": pdf}, request.on_behalf)
+        return Sealed(PAPER, pdf, {"answer": pdf}, request)
     if key is not None:
         closed = answer.for_key(parts.settings, key["key"], key["fingerprint"])
-        return Sealed(OPENPGP, closed, {}, request.on_behalf)
+        return Sealed(OPENPGP, closed, {}, request)
     words = passphrase(secrets.token_bytes(32))
     letter = passphrase_letter(parts, case, candidate.identity, candidate.contacts, words)
-    return Sealed(PDF, answer.for_passphrase(words), {"passphrase": letter}, request.on_behalf)
+    return Sealed(PDF, answer.for_passphrase(words), {"passphrase": letter}, request)
