@@ -115,7 +115,7 @@ def test_a_published_log_says_how_far_it_is_complete(tmp_path: Path) -> None:
     verdict = published(list(with_days(LEAVES, 100)), tmp_path)
 
     assert verdict.faults == []
-    assert verdict.also() == {"days": 7, "complete_to": "2026-01-07", "cosigned": {}}
+    assert verdict.also() == {"days": 7, "complete_to": "2026-01-07"}
 
 
 def test_a_look_that_is_not_in_the_closed_day_is_found_by_place(tmp_path: Path) -> None:

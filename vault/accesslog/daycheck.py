@@ -41,6 +41,14 @@ class DayCheck:
         """How many leaves were taken."""
         return self._size + len(self._open) // _STEP
 
+    def tags(self) -> list[bytes]:
+        """List the tags of the last day that was taken, in order."""
+        return self._order
+
+    def lines(self) -> list[bytes]:
+        """List the hashes of the tags' lines, in the tags' order: the leaves of that day's map."""
+        return [self._lines[tag] for tag in self._order]
+
     def look(self, tag: bytes | None, hashed: bytes) -> None:
         """Take the next leaf, a look's or a day's own.
 
@@ -94,7 +102,7 @@ class DayCheck:
 
     def _root(self) -> bytes:
         """Give the root over the tags' lines (RFC 6962 section 2.1), row by row: far faster than one by one."""
-        row = [self._lines[tag] for tag in self._order]
+        row = self.lines()
         while len(row) > 1:
             odd = row[-1:] if len(row) % 2 else []
             row = [node_hash(left, right) for left, right in zip(row[::2], row[1::2], strict=False)] + odd

@@ -62,12 +62,13 @@ class Verdict:
         return {"size": self.size, "root": root_text(self.root), "ok": self.ok, "faults": faults}
 
     def also(self) -> dict[str, Any]:
-        """Write what was proved besides: closed days and witnesses."""
-        return {
-            "days": self.days,
-            "complete_to": self.complete_to.isoformat() if self.complete_to else None,
-            "cosigned": {name: time.astimezone(UTC).isoformat() for name, time in self.cosigned.items()},
-        }
+        """Write what was proved besides: closed days, once there are some, and the witnesses that were asked for."""
+        told: dict[str, Any] = {}
+        if self.complete_to:
+            told |= {"days": self.days, "complete_to": self.complete_to.isoformat()}
+        if self.cosigned:
+            told["cosigned"] = {name: time.astimezone(UTC).isoformat() for name, time in self.cosigned.items()}
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +122,14 @@ def check_witnesses(note: Note, wanted: Wanted, verdict: Verdict, place: str) ->
 
 
 class LeafCheck:
-    """Reads each leaf as the tree passes it, and recomputes the days that it closes; both ways of verifying use it."""
+    """Reads each leaf as the tree passes it, and recomputes the days that it closes; both ways of verifying use it.
+
+    :ivar days: what the leaves so far come to.
+    """
 
     def __init__(self, verdict: Verdict) -> None:
         self._verdict = verdict
-        self._days = DayCheck()
+        self.days = DayCheck()
 
     def take(self, leaf: bytes, hashed: bytes, place: str) -> Day | None:
         """Check the next leaf; give it when it closes a day.
@@ -138,15 +142,15 @@ class LeafCheck:
             read = read_leaf(leaf)
         except RefusedError as error:
             self._verdict.blame(error.code, place)
-            self._days.look(None, hashed)
+            self.days.look(None, hashed)
             return None
         if not isinstance(read, Day):
-            self._days.look(read.tag, hashed)
+            self.days.look(read.tag, hashed)
             return None
-        fault = self._days.close(read, hashed)
+        fault = self.days.close(read, hashed)
         if fault:
             self._verdict.blame(fault, place)
-        self._verdict.days, self._verdict.complete_to = self._days.checked, self._days.last
+        self._verdict.days, self._verdict.complete_to = self.days.checked, self.days.last
         return read
 
 

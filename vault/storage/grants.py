@@ -203,6 +203,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "log_checkpoints": (select(),),
         "log_days": (select(),),
         "log_tiles": (select(),),
+        "log_claims": (select(),),
         "log_progress": (select(), insert(), update("position at")),
     },
     OPERATOR: {
