@@ -90,6 +90,14 @@ EDITS = {
         "update log_leaves set tag = set_byte(tag, 0, get_byte(tag, 0) # 1) where idx = 2",
         "update log_leaves set tag = (select tag from log_leaves where idx = 1) where idx = 0",
     ],
+    ("log_leaves", "reader"): [
+        "update log_leaves set reader = null where idx = 2",
+        "update log_leaves set reader = set_byte(reader, 0, get_byte(reader, 0) # 1) where idx = 2",
+    ],
+    ("log_leaves", "at"): [
+        "update log_leaves set at = null where idx = 2",
+        "update log_leaves set at = at + interval '1 second' where idx = 2",
+    ],
     ("log_edge", "one"): ["alter table log_edge drop constraint log_edge_one_check", "update log_edge set one = false"],
     ("log_edge", "size"): [
         "update log_edge set size = 6",
@@ -114,11 +122,23 @@ EDITS = {
         "update log_checkpoints set note = (select note from log_checkpoints where size = 3) where size = 5",
         "update log_checkpoints set note = note || E'\\u2014 w.example/w AAAAAAAAAAAA\\n' where size = 3",
     ],
+    ("log_checkpoints", "cosigned"): [
+        "update log_checkpoints set cosigned = '' where size = 5",
+        "update log_checkpoints set cosigned = (select note from log_checkpoints where size = 3) where size = 5",
+        "update log_checkpoints set cosigned = note || (regexp_match(note, E'\\u2014.*\\n'))[1] where size = 5",
+        "update log_checkpoints set cosigned = replace(note, E'\\n\\n', E'\\n\\n\u2014 w.example/w AAAAAAAA\\n')"
+        " where size = 5",
+    ],
 }
 
 
+ELSEWHERE = {"log_days", "log_tiles", "log_claims"}  # tests/integration/test_log_beside.py
+OF_NO_PROOF = {"log_progress"}
+
+
 def test_the_table_of_edits_names_every_column(database: Database) -> None:
-    assert columns(database) == set(EDITS)
+    found = {(table, column) for table, column in columns(database) if table not in ELSEWHERE | OF_NO_PROOF}
+    assert found == set(EDITS)
 
 
 def test_a_sound_log_agrees(bench: LogBench) -> None:
@@ -215,6 +235,7 @@ def test_tail_edge_and_checkpoint_cut_are_found_by_what_was_published(bench: Log
     assert faults(bench) == {
         ("published_beyond", "published checkpoint"),
         ("published_beyond", f"published {history_name(5)}"),
+        ("claim_beyond", "log_claims"),
     }
 
 
@@ -223,7 +244,7 @@ def test_a_published_head_put_back_is_found_by_the_history(bench: LogBench) -> N
     bench.run("delete from log_checkpoints where size = 5")
     bench.shelf.replace_locked(CHECKPOINT, bench.shelf.get_locked(history_name(3)))
 
-    assert faults(bench) == {("published_beyond", f"published {history_name(5)}")}
+    assert faults(bench) == {("published_beyond", f"published {history_name(5)}"), ("claim_beyond", "log_claims")}
 
 
 def test_a_rewritten_log_with_rewritten_checkpoints_is_found_by_what_was_published(bench: LogBench) -> None:
@@ -256,6 +277,12 @@ def test_a_checkpoint_with_a_line_or_signature_more_is_found(bench: LogBench) ->
         ("checkpoint_added_to", "log_checkpoints 3"),
         ("checkpoint_added_to", "log_checkpoints 5"),
     }
+
+
+def test_a_witness_s_line_behind_the_log_s_own_is_no_fault(bench: LogBench) -> None:
+    bench.run("update log_checkpoints set cosigned = note || E'\u2014 w.example/w AAAAAAAAAAAA\\n' where size = 5")
+
+    assert verdict(bench).ok
 
 
 def test_a_lost_bucket_is_found(bench: LogBench) -> None:
