@@ -126,8 +126,10 @@ EDITS = {
         "update log_checkpoints set cosigned = '' where size = 5",
         "update log_checkpoints set cosigned = (select note from log_checkpoints where size = 3) where size = 5",
         "update log_checkpoints set cosigned = note || (regexp_match(note, E'\\u2014.*\\n'))[1] where size = 5",
-        "update log_checkpoints set cosigned = replace(note, E'\\n\\n', E'\\n\\n\u2014 w.example/w AAAAAAAA\\n')"
-        " where size = 5",
+        (
+            "update log_checkpoints set cosigned = replace(note, E'\\n\\n', E'\\n\\n\u2014 w.example/w AAAAAAAA\\n')"
+            " where size = 5"
+        ),
     ],
 }
 
