@@ -1,16 +1,22 @@
-"""The demo's end: the table of cases, two opened packages, and the access log's verdict."""
+"""The demo's end: the table of cases, two opened packages, who looked at one patient, and the access log's verdict."""
 
 import email
 import email.policy
 import io
+import shutil
 import subprocess
 import sys
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from email.message import EmailMessage
 
 from vault.cli.cases import row_json
-from vault.errors import TamperedError
+from vault.domain.case import Stage
+from vault.errors import ConflictError, TamperedError
+from vault.steps.keep import publish
 from vault.steps.parts import Parts
 from vault.steps.queue import board
 from vault.storage.drafts import package_of
@@ -19,6 +25,7 @@ from vault.testing.demo.postoffice import PostOffice, first_page
 from vault.testing.installation import Installation
 
 _LINES = 8  # of a letter that are shown
+_SECONDS = 60.0  # until nobody else publishes the log
 
 
 def table(parts: Parts) -> str:
@@ -78,13 +85,57 @@ def _first_lines(text: str) -> str:
     return "\n".join(f"  | {line}" for line in lines[:_LINES])
 
 
+def who_looked(installation: Installation) -> str:
+    """Tell every look at one answered patient's records, with the day closed, and check the proofs as she would.
+
+    The keeper closes a day after midnight; here he is told that it is tomorrow. Then the evidence bundle's own
+    programs check it, with its own README's commands and nothing of ours.
+
+    :raises TamperedError: something does not agree.
+    """
+    with installation.office("operator") as parts:
+        subject = next(row.case.subject for row in board(parts) if row.case.stage is Stage.ANSWERED)
+    _close_today(installation)
+    folder = installation.nest / "evidence"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        told = _dsr(installation, "log", "who", "--subject", str(subject), "--with-staff", "--bundle", str(folder))
+        lines = (folder / "README.txt").read_text(encoding="utf-8").splitlines()
+        commands = [line.strip() for line in lines if line.strip().startswith("python3 ")]
+        checked = [_run(["sh", "-c", line.replace("python3", sys.executable, 1)], cwd=str(folder)) for line in commands]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return "\n".join(f"  {line}" for text in (told, *checked) for line in text.splitlines())
+
+
+def _close_today(installation: Installation) -> None:
+    end = time.monotonic() + _SECONDS
+    while True:
+        try:
+            with installation.office("keeper") as parts:
+                publish(replace(parts, now=lambda: parts.now() + timedelta(days=1)))
+        except ConflictError:  # Airflow publishes too, every minute
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
+        else:
+            return
+
+
 def log_verdict(installation: Installation) -> str:
     """Run `dsr log verify` as anybody would.
 
     :raises TamperedError: the log is not as it should be.
     """
-    command = [sys.executable, "-c", "from vault.cli import main; main()", "log", "verify"]
-    done = subprocess.run(command, env=installation.environment(), capture_output=True, text=True, check=False)
+    return "\n".join(f"  {line}" for line in _dsr(installation, "log", "verify").splitlines())
+
+
+def _dsr(installation: Installation, *words: str) -> str:
+    return _run([sys.executable, "-c", "from vault.cli import main; main()", *words], env=installation.environment())
+
+
+def _run(command: list[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=env)
     if done.returncode != 0:
         raise TamperedError("demo_log", "the access log did not verify; run dsr log verify")
-    return "\n".join(f"  {line}" for line in done.stdout.splitlines())
+    return done.stdout

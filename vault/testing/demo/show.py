@@ -18,7 +18,7 @@ from vault.testing import installation as installations
 from vault.testing.airflow import AirflowServer
 from vault.testing.cast import Cast, deliverer, drop_scans, make_cast, requests
 from vault.testing.demo.actors import Clinician, Registrar, Requesters
-from vault.testing.demo.finale import log_verdict, opened_by_key, opened_by_passphrase, table
+from vault.testing.demo.finale import log_verdict, opened_by_key, opened_by_passphrase, table, who_looked
 from vault.testing.demo.postoffice import PostOffice
 from vault.testing.fill import fill
 from vault.testing.installation import Installation
@@ -152,6 +152,7 @@ class Show:
         checks: list[tuple[str, Callable[[], str]]] = [
             ("A package opened with its requester's own key by gpg", lambda: opened_by_key(installation, cast)),
             ("An encrypted PDF opened with its passphrase", lambda: opened_by_passphrase(installation, post)),
+            ("Who looked at one patient, proved and complete", lambda: who_looked(installation)),
             ("dsr log verify", lambda: log_verdict(installation)),
         ]
         for title, check in checks:
