@@ -14,7 +14,7 @@ with DAG(
     tags=["custody"],
 ):
 
-    @task(queue="keeper", retries=3, retry_delay=timedelta(seconds=20))
+    @task(queue="keeper", retries=3, retry_delay=timedelta(seconds=20), execution_timeout=timedelta(minutes=10))
     def publish() -> dict[str, int]:
         """Do it; return counts."""
         from vault.office import open_office
