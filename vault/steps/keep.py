@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from itertools import islice
 
+from vault.accesslog.days import close_days
 from vault.domain.case import TERMINAL, Case, Event
 from vault.steps.caps import forget
 from vault.steps.casefile import arrival_owner, case_owner, original_key
@@ -20,7 +21,8 @@ _KEYS_ENOUGH = 50_000  # keys a run: some minutes; `dsr keys rewrap` does all at
 
 
 def publish(parts: Parts) -> dict[str, int]:
-    """Publish a checkpoint and tiles of the access log; nothing new publishes nothing."""
+    """Close the day that has ended, publish a checkpoint and tiles of the access log; nothing new publishes nothing."""
+    close_days(parts.database, parts.now())
     return publish_log(parts)
 
 
