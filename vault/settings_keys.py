@@ -20,6 +20,7 @@ class KmsSettings(Part):
     primary: RootNumber
     macs: dict[str, KmsKey]
     bundle_file: FilePath
+    log_signer: RootNumber = 1
     endpoint: str | None = None
     access_key_file: FilePath | None = None
     secret_key_file: FilePath | None = None
@@ -43,6 +44,7 @@ class Pkcs11Settings(Part):
     token: str = Field(min_length=1)
     pin_file: FilePath
     primary: RootNumber = 1
+    log_signer: RootNumber = 1
     bundle_file: FilePath
 
 

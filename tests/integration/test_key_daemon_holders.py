@@ -11,11 +11,14 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from vault.accesslog.notes import Checkpoint, open_checkpoint, parse_note, parse_vkeys
+from vault.accesslog.publish import sign_checkpoint
 from vault.cli import keys_held, main
 from vault.crypto.boxes import seal_key
 from vault.crypto.holder import Roots
 from vault.crypto.keydir import init, read_public
 from vault.crypto.local import LocalKeyService
+from vault.crypto.signers import held
 from vault.domain.roles import OfficeName
 from vault.errors import KeyMissingError, NotAllowedError, OutOfReachError, RefusedError, TamperedError, VaultError
 from vault.testing.held_keys import HeldKeys, held_keys
@@ -240,3 +243,81 @@ def test_init_makes_only_what_the_settings_mean() -> None:
         assert made(place, "pkcs11") == []
         assert not place.files.key_file.exists()
         assert not place.files.passphrase_file.exists()
+
+
+def reloads(place: HeldKeys) -> list[dict[str, str]]:
+    return [line for line in place.audit() if line["verb"] == "reload"]
+
+
+def reload(place: HeldKeys, process: Running) -> None:
+    """Have the daemon open its keys anew, and see that it did."""
+    before = len(reloads(place))
+    os.kill(process.pid, signal.SIGHUP)
+    wait_until(lambda: len(reloads(place)) > before, "the reload", process=process)
+    assert reloads(place)[-1]["outcome"] == "granted"
+
+
+def promoted(place: HeldKeys, number: int) -> None:
+    """Do what the settings' owner does for a holder whose primary stands there."""
+    keys = place.settings.model_dump(mode="json", exclude_none=True)
+    for table in ("kms", "pkcs11"):
+        if table in keys:
+            place.write({"custody": keys["custody"], table: {**keys[table], "log_signer": number}})
+
+
+def test_the_log_s_key_is_exchanged_while_it_signs(place: HeldKeys) -> None:
+    listed = place.files.public("log")
+    first = listed.read_text()
+    with place.serving() as process:
+        keeper = place.client("keeper")
+        assert held(keeper, "log") == ("log-1",)
+
+        added = dsr(place, "signer", "add", "log", "--vkey-file", str(listed))
+        early = dsr(place, "signer", "promote", "log", "2")
+        assert (added["exit"], added["held"], early["error"]) == (0, [1, 2], "signer_not_loaded")
+        assert listed.read_text() == f"{added['vkey']}\n{first}"
+        assert dsr(place, "signer", "add", "log", "--vkey-file", str(listed))["vkey"] == added["vkey"]
+
+        reload(place, process)
+        assert held(keeper, "log") == ("log-1",)
+        assert dsr(place, "signer", "promote", "log", "2")["exit"] == 0
+        promoted(place, 2)
+        assert dsr(place, "signer", "retire", "log", "1")["error"] == "signer_is_primary"
+        reload(place, process)
+
+        keys = parse_vkeys(listed.read_text())
+        assert held(keeper, "log") == ("log-2", "log-1")
+        assert [keeper.public(name) for name in held(keeper, "log")] == [key.key for key in keys]
+        note = sign_checkpoint(Checkpoint(ORIGIN, 7, bytes(32)), keeper)
+        assert len(parse_note(note).signatures) == 2
+        refused(lambda: place.client("desk").sign("log-2", b""), NotAllowedError, "key_use_refused")
+
+        assert dsr(place, "signer", "retire", "log", "2")["error"] == "signer_is_primary"
+        retired = dsr(place, "signer", "retire", "log", "1")
+        assert (retired["exit"], retired["primary"], retired["held"]) == (0, 2, [2])
+        assert dsr(place, "signer", "retire", "log", "1")["held"] == [2]
+        reload(place, process)
+
+        assert held(keeper, "log") == ("log-2",)
+        refused(lambda: keeper.sign("log-1", b""), NotAllowedError, "key_name_unknown")
+        newer = sign_checkpoint(Checkpoint(ORIGIN, 8, bytes(32)), keeper)
+        assert open_checkpoint(newer, keys[:1]).size == 8
+        assert open_checkpoint(note, keys).size == open_checkpoint(note, keys[1:]).size == 7
+        with pytest.raises(TamperedError):
+            open_checkpoint(newer, keys[1:])
+    with place.serving():
+        assert held(place.client("keeper"), "log") == ("log-2",)
+
+
+def test_a_primary_that_is_not_held_stops_the_start(place: HeldKeys) -> None:
+    if place.settings.custody == "local":
+        sealed = place.files.key_file.read_bytes()
+        assert dsr(place, "signer", "promote", "log", "2")["error"] == "signer_unknown"
+        assert place.files.key_file.read_bytes() == sealed
+        return
+    promoted(place, 2)
+
+    with pytest.raises(OutOfReachError), place.serving():
+        pass
+
+    assert "signer_unknown" in (place.home / "log").read_text()

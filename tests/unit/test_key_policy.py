@@ -11,7 +11,10 @@ from vault.domain.roles import OfficeName
 from vault.errors import NotAllowedError, WrongUseError
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "formats" / "keys.md"
-FOR_ALL = {("public", "case"), ("public", "print"), ("public", "log"), ("public", "desk"), ("status", "")}
+FOR_ALL = {
+    *{("public", name) for name in ("case", "print", "log", "desk")},
+    *{("signers", "log"), ("signers", "desk"), ("status", "")},
+}
 
 
 class Clock:
@@ -67,6 +70,28 @@ def test_whatever_is_not_in_the_table_is_refused(office: OfficeName) -> None:
 )
 def test_who_may(verb: str, name: str, offices: set[str]) -> None:
     assert {office.value for office, rights in POLICY.items() if (verb, name) in rights} == offices
+
+
+@pytest.mark.parametrize(
+    ("office", "verb", "name", "allowed"),
+    [
+        ("keeper", "sign", "log-2", True),
+        ("desk", "public", "log-2", True),
+        ("desk", "sign", "log-2", False),
+        ("desk", "sign", "desk-2", False),
+        ("keeper", "sign", "log-0", False),
+        ("keeper", "sign", "log-02", False),
+        ("keeper", "sign", "log-2 ", False),
+        ("keeper", "signers", "log-2", False),
+        ("keeper", "unwrap", "log-2", False),
+    ],
+)
+def test_a_version_of_a_signer_is_allowed_as_the_signer_is(office: str, verb: str, name: str, allowed: bool) -> None:
+    if allowed:
+        check(OfficeName(office), verb, name)
+    else:
+        with pytest.raises(NotAllowedError):
+            check(OfficeName(office), verb, name)
 
 
 def test_rate_refuses_when_used_up_and_refills() -> None:

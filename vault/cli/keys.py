@@ -9,6 +9,7 @@ from vault.cli.keys_held import held_settings
 from vault.cli.keys_places import DIRECTORY, FILE, pair, present, settings_for
 from vault.cli.keys_recovery import recover, split
 from vault.cli.keys_roots import list_keys, rewrap, root, shred
+from vault.cli.keys_signers import signer
 from vault.cli.output import Answer, answering
 from vault.crypto.policy import RATES, parse_rate
 from vault.domain.roles import OfficeName
@@ -107,5 +108,5 @@ def status(directory: Path | None, socket: Path | None, token_file: Path | None)
     return Answer(data, lines)
 
 
-for _command in (root, rewrap, list_keys, shred, split, recover):
+for _command in (root, signer, rewrap, list_keys, shred, split, recover):
     keys.add_command(_command)

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -22,7 +23,8 @@ from vault.steps.shred import shred as shred_subject
 from vault.storage.custody import RootCount, counts
 
 _HOLDERS = {1: "local", 2: "aws-kms", 3: "pkcs11"}  # by the format byte of the keys that they wrap
-_HUP = "send SIGHUP to every key service that has this key file"
+_Value = TypeVar("_Value")
+HUP = "send SIGHUP to every key service that has this key file"
 
 
 @click.group()
@@ -30,7 +32,8 @@ def root() -> None:
     """Root keys: add, make primary, remove; `dsr keys rewrap` stands between the last two."""
 
 
-def _places(command: Callable[..., None]) -> Callable[..., None]:
+def places(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say where the keys lie and who serves them."""
     for option in (
         DIRECTORY,
         click.option("--key-file", type=FILE, help="The sealed keys."),
@@ -42,20 +45,20 @@ def _places(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @root.command()
-@_places
+@places
 @answering
 def add(directory: Path | None, **given: Path | None) -> Answer:
     """Add a root to the key file or token, or prove KMS's; it wraps nothing yet. Then SIGHUP to every key service."""
     settings = settings_for(directory, given, {})
     if settings.custody != "local":
         return keys_held.add(settings)
-    keys = _change(settings, add_root)
-    return _told(keys, f"root {max(keys.roots)} stands in the key file; {_HUP}, then `dsr keys root promote`")
+    keys = change(settings, add_root)
+    return _told(keys, f"root {max(keys.roots)} stands in the key file; {HUP}, then `dsr keys root promote`")
 
 
 @root.command()
 @click.argument("number", type=click.IntRange(min=1), required=False)
-@_places
+@places
 @answering
 def promote(number: int | None, directory: Path | None, **given: Path | None) -> Answer:
     """Make root NUMBER (the newest, if none is given) primary, once the running key service holds it."""
@@ -64,20 +67,20 @@ def promote(number: int | None, directory: Path | None, **given: Path | None) ->
     if settings.custody != "local":
         return keys_held.promote(settings, number, status)
 
-    def change(keys: Keys) -> Keys:
+    def chosen_one(keys: Keys) -> Keys:
         chosen = number or max(keys.roots)
         if status is not None and status.custody == "local" and chosen not in status.roots.held:
-            raise RefusedError("root_not_loaded", f"the key service does not hold root {chosen} yet; {_HUP} first")
+            raise RefusedError("root_not_loaded", f"the key service does not hold root {chosen} yet; {HUP} first")
         return promote_root(keys, chosen)
 
-    keys = _change(settings, change)
+    keys = change(settings, chosen_one)
     unseen = "" if status else "the key service was not reached: make sure that each one holds this root; "
-    return _told(keys, f"{unseen}root {keys.primary} is primary in the key file; {_HUP}, then `dsr keys rewrap`")
+    return _told(keys, f"{unseen}root {keys.primary} is primary in the key file; {HUP}, then `dsr keys rewrap`")
 
 
 @root.command()
 @click.argument("number", type=click.IntRange(min=1))
-@_places
+@places
 @answering
 def remove(number: int, directory: Path | None, **given: Path | None) -> Answer:
     """Destroy root NUMBER; refused while a wrapped key stands under it."""
@@ -86,11 +89,11 @@ def remove(number: int, directory: Path | None, **given: Path | None) -> Answer:
     if settings.custody != "local":
         return keys_held.remove(settings, number, status, _left(settings.custody, number))
     if status is not None and status.custody == "local" and status.roots.primary == number:
-        raise RefusedError("root_is_primary", f"the key service still wraps under root {number}; {_HUP} first")
+        raise RefusedError("root_is_primary", f"the key service still wraps under root {number}; {HUP} first")
     if left := _left("local", number):
         raise RefusedError("root_in_use", f"{left} wrapped keys stand under root {number}; run `dsr keys rewrap` first")
-    keys = _change(settings, lambda keys: remove_root(keys, number))
-    return _told(keys, f"root {number} is not in the key file; {_HUP}. Backups of before need a key file of before")
+    keys = change(settings, lambda keys: remove_root(keys, number))
+    return _told(keys, f"root {number} is not in the key file; {HUP}. Backups of before need a key file of before")
 
 
 @click.command()
@@ -139,20 +142,28 @@ def _counts() -> list[RootCount]:
         return counts(connection)
 
 
-def _change(settings: KeySettings, change: Callable[[Keys], Keys]) -> Keys:
+def change(settings: KeySettings, act: Callable[[Keys], Keys]) -> Keys:
+    """Change the key file that the settings name.
+
+    :raises WrongUseError: they name none, or it can't be opened or written.
+    """
     key_file = present(settings.key_file, "key-file")
-    return change_key_file(key_file, present(settings.passphrase_file, "passphrase-file"), change)
+    return change_key_file(key_file, present(settings.passphrase_file, "passphrase-file"), act)
 
 
-def _status(settings: KeySettings) -> KeyServiceStatus | None:
-    """Ask the running key service what it holds; None where none answers."""
+def status_of(settings: KeySettings, ask: Callable[[LocalKeyService], _Value]) -> _Value | None:
+    """Ask the running key service something; None where none answers."""
     token_file = settings.token_files.get(OfficeName.OPERATOR.value)
     if token_file is None:
         return None
     service = LocalKeyService(settings.socket, read_secret(token_file))
     with contextlib.suppress(OutOfReachError), contextlib.closing(service):
-        return service.status()
+        return ask(service)
     return None
+
+
+def _status(settings: KeySettings) -> KeyServiceStatus | None:
+    return status_of(settings, LocalKeyService.status)
 
 
 def _told(keys: Keys, line: str) -> Answer:

@@ -6,7 +6,7 @@ The daemon puts the policy in front of this; tests may use it as a key service i
 import hmac
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cryptography.exceptions import InvalidTag
@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vault.crypto.auditlines import AuditPage
 from vault.crypto.boxes import open_key
-from vault.crypto.holder import Roots
+from vault.crypto.holder import Roots, Versions
 from vault.crypto.keyservice import BOXES, LABELS, SIGNERS, check_reference, check_use, name_unknown
 from vault.crypto.ledger import key_destroyed
+from vault.crypto.signers import slot, versions_of
 from vault.domain.private import Private
 from vault.errors import RefusedError, TamperedError, UnknownFormatError
 
@@ -41,7 +42,8 @@ class Keys(Private):
     :param roots: root wrapping keys by number, 32 bytes each.
     :param boxes: X25519 private halves by box.
     :param macs: HMAC keys by label.
-    :param signers: Ed25519 private halves (seeds) by signer.
+    :param signers: Ed25519 private halves (seeds) by signer, from the second version on with its number.
+    :param signing: the primary version by signer, where it is not the first.
     """
 
     primary: int
@@ -49,6 +51,7 @@ class Keys(Private):
     boxes: Mapping[str, bytes]
     macs: Mapping[str, bytes]
     signers: Mapping[str, bytes]
+    signing: Mapping[str, int] = field(default_factory=dict)
 
 
 def make_keys() -> Keys:
@@ -140,11 +143,15 @@ class Custody(Private):
 
     def sign(self, name: str, data: bytes) -> bytes:
         """Give the signer's Ed25519 signature."""
-        return _named(self._signers, name).sign(data)
+        return _named(self._signers, slot(name, self._keys.signing)).sign(data)
 
     def public(self, name: str) -> bytes:
         """Give the public half of a box or signer."""
-        return _named(self._publics, name)
+        return _named(self._publics, slot(name, self._keys.signing))
+
+    def signers(self, name: str) -> Versions:
+        """Tell which versions of a signer are held."""
+        return versions_of(name, self._signers, self._keys.signing)
 
     def _standing(self, kind: str, ref: str) -> bytes:
         place = _place(kind, ref)

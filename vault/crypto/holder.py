@@ -19,6 +19,18 @@ class Roots:
     held: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The versions of a signer that a holder can use now, by number.
+
+    :param primary: the number of the one that signs first.
+    :param held: every number held, ascending; the primary is one of them.
+    """
+
+    primary: int
+    held: tuple[int, ...]
+
+
 class Holder(Protocol):
     """The verbs of :class:`vault.crypto.keyservice.KeyService` that need a key, and which roots there are.
 
@@ -64,6 +76,10 @@ class Holder(Protocol):
 
     def public(self, name: str) -> bytes:
         """Give a public half, 32 raw bytes: X25519 of a box, Ed25519 of a signer."""
+        ...
+
+    def signers(self, name: str) -> Versions:
+        """Tell which versions of a signer can be used now; ``NAME-2`` is then fit for ``sign`` and ``public``."""
         ...
 
     def roots(self) -> Roots:

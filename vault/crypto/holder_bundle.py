@@ -6,7 +6,7 @@ that needs a passphrase, but whoever may ask the holder can open it.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from vault.crypto import durable
 from vault.crypto.keyfile import check_private
 from vault.crypto.keyservice import BOXES, SIGNERS
+from vault.crypto.signers import base_of, slot
 from vault.domain.private import Private
 from vault.errors import UnknownFormatError, WrongUseError
 
@@ -113,6 +114,22 @@ def rewrap_bundle(path: Path, kinds: tuple[BundleKind, ...], wrapper: HalfWrappe
     return True
 
 
+def change_bundle(path: Path, kinds: tuple[BundleKind, ...], change: Callable[[Bundle], Bundle]) -> Bundle:
+    """Put wrapped halves into the file or take some out, in one step; give what it holds now.
+
+    :raises WrongUseError: it is missing, others may read it, or it can't be written.
+    """
+    try:
+        with durable.alone(path):
+            old = read_bundle(path, kinds)
+            new = change(old)
+            if new != old:
+                durable.replace(path, render_bundle(new), 0o600)
+            return new
+    except OSError as error:
+        raise _writing(path, error) from None
+
+
 def bundle_roots(path: Path, kinds: tuple[BundleKind, ...]) -> set[int]:
     """Give the numbers of the roots under which the halves stand.
 
@@ -150,12 +167,20 @@ def parse_bundle(content: bytes, kinds: tuple[BundleKind, ...]) -> Bundle:
     """
     try:
         body = json.loads(content.removeprefix(MAGIC))
-        found: Bundle = {kind: {name: bytes.fromhex(body[kind][name]) for name in _NAMES[kind]} for kind in kinds}
-    except (ValueError, KeyError, TypeError, RecursionError):
+        found: Bundle = {kind: {name: bytes.fromhex(half) for name, half in body[kind].items()} for kind in kinds}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _unknown() from None
-    if render_bundle(found) != content:
+    named = all({_base(kind, name) for name in part} == set(_NAMES[kind]) for kind, part in found.items())
+    if not named or render_bundle(found) != content:
         raise _unknown()
     return found
+
+
+def _base(kind: BundleKind, name: str) -> str:
+    """Give the name of a half without its version; nothing for a version of another spelling."""
+    if kind == "box":
+        return name
+    return base_of(name) if slot(name, {}) == name else ""
 
 
 def _writing(path: Path, error: OSError) -> WrongUseError:

@@ -5,13 +5,15 @@ what it made is bound to format, root, kind and reference (``docs/formats/keys.m
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from vault.crypto.boxes import open_key
-from vault.crypto.holder import Roots
+from vault.crypto.holder import Roots, Versions
 from vault.crypto.holder_bundle import BundleKind, Halves
-from vault.crypto.keyservice import BOXES, SIGNERS, check_reference, name_unknown
+from vault.crypto.keyservice import BOXES, check_reference, name_unknown
+from vault.crypto.signers import slot, versions_of
 from vault.domain.private import Private
 from vault.errors import RefusedError, TamperedError, UnknownFormatError
 
@@ -48,6 +50,7 @@ class OutsideHolder(Private, ABC):
     """The verbs of a :class:`vault.crypto.holder.Holder` whose roots can't be had, in terms of what it can do."""
 
     mark: ClassVar[bytes]
+    _signing: Mapping[str, int]  # the primary version of each signer that has several
 
     @abstractmethod
     def roots(self) -> Roots:
@@ -98,9 +101,19 @@ class OutsideHolder(Private, ABC):
 
     def public(self, name: str) -> bytes:
         """Give the public half of a box or signer."""
-        if name not in (*BOXES, *SIGNERS):
+        publics = self._halves().publics
+        place = slot(name, self._signing)
+        if place not in publics:
             raise name_unknown()
-        return self._halves().publics[name]
+        return publics[place]
+
+    def signers(self, name: str) -> Versions:
+        """Tell which versions of a signer are held."""
+        return versions_of(name, [place for place in self._signer_slots() if place not in BOXES], self._signing)
+
+    def _signer_slots(self) -> Collection[str]:
+        """Name the places of all signers' versions."""
+        return self._halves().publics
 
     def wrap_half(self, kind: BundleKind, name: str, half: bytes) -> bytes:
         """Wrap a private half for the bundle; no request can ask for these kinds."""

@@ -3,7 +3,8 @@
 from vault.crypto.custody import Custody
 from vault.crypto.holder import Holder
 from vault.crypto.keyfile import read_key_file
-from vault.crypto.keyservice import BOXES
+from vault.crypto.keyservice import BOXES, SIGNERS
+from vault.crypto.signers import signer_unknown
 from vault.errors import WrongUseError
 from vault.settings_keys import KeySettings
 
@@ -31,4 +32,8 @@ def open_holder(settings: KeySettings) -> Holder:
 def _ready(holder: Holder) -> Holder:
     """Open the bundle now: what is unfit shows at the start, not at the first request."""
     holder.public(BOXES[0])
+    for name in SIGNERS:
+        versions = holder.signers(name)
+        if versions.primary not in versions.held:
+            raise signer_unknown(name, versions.primary)
     return holder

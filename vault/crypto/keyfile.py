@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from vault.crypto.custody import KEY_BYTES, Keys
 from vault.crypto.envelope import Context, seal, unseal
-from vault.crypto.keyservice import BOXES, LABELS, SIGNERS
+from vault.crypto.keyservice import BOXES, LABELS
+from vault.crypto.signers import are_whole
 from vault.errors import TamperedError, UnknownFormatError, VaultError, WrongUseError
 from vault.settings import read_secret
 
@@ -120,6 +121,7 @@ def _render(keys: Keys) -> bytes:
         "boxes": _hex(keys.boxes),
         "macs": _hex(keys.macs),
         "signers": _hex(keys.signers),
+        **({"signing": dict(keys.signing)} if keys.signing else {}),
     }
     return json.dumps(body, sort_keys=True).encode("ascii")
 
@@ -128,10 +130,13 @@ def _parse(opened: bytes) -> Keys:
     try:
         body: dict[str, Any] = json.loads(opened)
         roots = {int(number): _key(root) for number, root in body["roots"].items()}
-        found = Keys(int(body["primary"]), roots, *(_keys(body[part]) for part in ("boxes", "macs", "signers")))
+        boxes, macs, signers = (_keys(body[part]) for part in ("boxes", "macs", "signers"))
+        signing = {name: int(number) for name, number in body.get("signing", {}).items()}
+        found = Keys(int(body["primary"]), roots, boxes, macs, signers, signing)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _tampered() from None
-    whole = set(found.boxes) == set(BOXES) and set(found.macs) == set(LABELS) and set(found.signers) == set(SIGNERS)
+    named = set(found.boxes) == set(BOXES) and set(found.macs) == set(LABELS)
+    whole = named and are_whole(found.signers, found.signing)
     if not whole or found.primary not in found.roots or _render(found) != opened:
         raise _tampered()
     return found

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from vault.crypto.auditlines import AuditPage
+from vault.crypto.holder import Versions
 from vault.errors import NotAllowedError, RefusedError
 
 KINDS: Final = ("identity", "record", "log")
@@ -118,6 +119,10 @@ class KeyService(Protocol):
 
     def sign(self, name: str, data: bytes) -> bytes:
         """Give a signer's 64-byte Ed25519 signature over the data (RFC 8032)."""
+        ...
+
+    def signers(self, name: str) -> Versions:
+        """Tell which versions of a signer are held; ``NAME-2`` is then fit for ``sign`` and ``public``."""
         ...
 
     def public(self, name: str) -> bytes:

@@ -5,14 +5,24 @@ writes into CloudTrail in the clear: references only. Boxes are libsodium's, and
 4,096 bytes that KMS takes, so their private halves stand in a bundle under the root.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
 from vault.crypto.holder import Roots
-from vault.crypto.holder_bundle import BundleKind, Halves, bundle_roots, make_bundle, open_bundle, rewrap_bundle
+from vault.crypto.holder_bundle import (
+    Bundle,
+    BundleKind,
+    Halves,
+    bundle_roots,
+    change_bundle,
+    make_bundle,
+    open_bundle,
+    rewrap_bundle,
+)
 from vault.crypto.holder_wrapping import OutsideHolder, Place, tampered
-from vault.crypto.keyservice import LABELS, SIGNERS, name_unknown
+from vault.crypto.keyservice import LABELS, name_unknown
 from vault.crypto.kms_line import KmsLine
+from vault.crypto.signers import slot
 from vault.errors import LimitError, WrongUseError
 from vault.settings_keys import KmsSettings
 
@@ -34,6 +44,7 @@ class KmsHolder(OutsideHolder):
             advice = f"name an HMAC_256 key in keys.kms.macs for each of {', '.join(LABELS)}, and for nothing else"
             raise WrongUseError("custody_macs", advice)
         self._settings = settings
+        self._signing = {"log": settings.log_signer}
         self._line = KmsLine(settings)
         self._opened: Halves | None = None
 
@@ -55,9 +66,15 @@ class KmsHolder(OutsideHolder):
 
     def sign(self, name: str, data: bytes) -> bytes:
         """Give the signer's Ed25519 signature, made in this process."""
-        if name not in SIGNERS:
+        signers = self._halves().signers
+        place = slot(name, self._signing)
+        if place not in signers:
             raise name_unknown()
-        return self._halves().signers[name].sign(data)
+        return signers[place].sign(data)
+
+    def change_bundle(self, change: Callable[[Bundle], Bundle]) -> None:
+        """Put wrapped signers into the bundle, or take some out."""
+        change_bundle(self._settings.bundle_file, _BUNDLED, change)
 
     def make_bundle(self) -> bool:
         """Make boxes and signers where their file is missing; False where it stands."""

@@ -15,7 +15,7 @@ from typing import Final
 from vault import errors
 from vault.crypto.auditlines import AuditPage, parse_page
 from vault.crypto.frames import PROTOCOL, Feed, Message, pack, parse, read_bytes, write_bytes
-from vault.crypto.holder import Roots
+from vault.crypto.holder import Roots, Versions
 from vault.domain.private import Private
 from vault.errors import OutOfReachError, RefusedError, VaultError
 
@@ -101,6 +101,11 @@ class LocalKeyService(Private):
     def audit(self, position: int) -> AuditPage:
         """Give a page of the service's own audit, from a place on."""
         return parse_page(self._use("audit", "", str(position), b""))
+
+    def signers(self, name: str) -> Versions:
+        """Tell which versions of a signer are held."""
+        body = json.loads(self._use("signers", name, "", b""))
+        return Versions(body["primary"], tuple(body["held"]))
 
     def status(self) -> KeyServiceStatus:
         """Ask the service how it fares; needs any office's token."""

@@ -6,18 +6,21 @@ Boxes are libsodium's, whose HSalsa20 no token has, so their halves stand in a b
 opened in this process.
 """
 
-from typing import Any, ClassVar, Final
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Final, TypeVar
 
 from vault.crypto.holder import Roots
 from vault.crypto.holder_bundle import BundleKind, Halves, bundle_roots, make_bundle, open_bundle, rewrap_bundle
 from vault.crypto.holder_wrapping import KEY_BYTES, OutsideHolder, Place, tampered
 from vault.crypto.keyservice import LABELS, SIGNERS, name_unknown
 from vault.crypto.pkcs11_token import Token, TokenKeys
+from vault.crypto.signers import base_of, slot
 from vault.settings_keys import Pkcs11Settings
 
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _SEALED_BYTES = _NONCE_BYTES + KEY_BYTES + _TAG_BYTES
+_Value = TypeVar("_Value")
 _BUNDLED: Final[tuple[BundleKind, ...]] = ("box",)
 
 
@@ -33,6 +36,7 @@ class Pkcs11Holder(OutsideHolder):
     def __init__(self, settings: Pkcs11Settings) -> None:
         self._token = Token(settings)
         self._bundle_file = settings.bundle_file
+        self._signing = {"log": settings.log_signer}
         self._opened: Halves | None = None
         self._token.use(lambda _keys: None)
 
@@ -49,16 +53,18 @@ class Pkcs11Holder(OutsideHolder):
 
     def sign(self, name: str, data: bytes) -> bytes:
         """Give the signer's Ed25519 signature, made in the token."""
-        if name not in SIGNERS:
-            raise name_unknown()
-        mechanism = self._token.module.api.Mechanism.EDDSA
-        return self._token.use(lambda keys: bytes(keys.signers[name].sign(data, mechanism=mechanism)))
+        mechanism, place = self._token.module.api.Mechanism.EDDSA, slot(name, self._signing)
+        return self._token.use(lambda keys: bytes(_held(keys.signers, place).sign(data, mechanism=mechanism)))
 
     def public(self, name: str) -> bytes:
         """Give the public half of a box or signer."""
-        if name in SIGNERS:
-            return self._token.use(lambda keys: keys.publics[name])
-        return super().public(name)
+        if base_of(name) not in SIGNERS:
+            return super().public(name)
+        place = slot(name, self._signing)
+        return self._token.use(lambda keys: bytes(_held(keys.publics, place)))
+
+    def _signer_slots(self) -> Collection[str]:
+        return self._token.use(lambda keys: list(keys.publics))
 
     def unseal(self, box: str, owner: str, sealed: bytes) -> bytes:
         """Open a sealed key with the box's private half; only while the token is there."""
@@ -128,3 +134,9 @@ class Pkcs11Holder(OutsideHolder):
         api = self._token.module.api
         parameters = api.GCMParams(nonce, aad=place.binding, tag_bits=_TAG_BYTES * 8)
         return {"mechanism": api.Mechanism.AES_GCM, "mechanism_param": parameters}
+
+
+def _held(values: Mapping[str, _Value], place: str) -> _Value:
+    if place not in values:
+        raise name_unknown()
+    return values[place]

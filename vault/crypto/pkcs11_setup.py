@@ -10,6 +10,7 @@ from vault.crypto.keyservice import LABELS, SIGNERS
 from vault.crypto.pkcs11 import Pkcs11Holder
 from vault.crypto.pkcs11_module import Module, load_module, token_away
 from vault.crypto.pkcs11_token import by_label, mac_label, root_label, root_numbers, signer_label
+from vault.crypto.signers import slot_of
 from vault.domain.private import Private
 from vault.errors import OutOfReachError, RefusedError, WrongUseError
 from vault.settings_keys import Pkcs11Settings
@@ -44,7 +45,9 @@ def init_token(settings: Pkcs11Settings) -> list[str]:
         maker = _Maker(module, session)
         made = [root_label(settings.primary)] if maker.make_root(settings.primary) else []
         made += [mac_label(label) for label in LABELS if maker.make_mac(label)]
-        made += [signer_label(name) for name in SIGNERS if maker.make_signer(name)]
+        # a retired first version is not made anew
+        lacking = [name for name in SIGNERS if not maker.has_versions(name)]
+        made += [signer_label(name) for name in lacking if maker.make_signer(name)]
     if Pkcs11Holder(settings).make_bundle():
         made.append(settings.bundle_file.name)
     return made
@@ -63,6 +66,29 @@ def add_root(settings: Pkcs11Settings) -> int:
             return newest
         _Maker(module, session).make_root(newest + 1)
     return newest + 1
+
+
+def add_signer(settings: Pkcs11Settings, name: str, number: int) -> None:
+    """Make a version of a signer in the token; one that stands there stays.
+
+    :raises OutOfReachError: the token doesn't answer.
+    :raises WrongUseError: the token holds half of it.
+    """
+    with _signed_in(settings, writing=True) as (module, session):
+        _Maker(module, session).make_signer(slot_of(name, number))
+
+
+def retire_signer(settings: Pkcs11Settings, name: str, number: int) -> None:
+    """Destroy both halves of a version in the token for good; one that is not there is gone already.
+
+    :raises OutOfReachError: the token doesn't answer.
+    """
+    with _signed_in(settings, writing=True) as (module, session):
+        kind, label = module.api.ObjectClass, signer_label(slot_of(name, number))
+        found = by_label(module, session)
+        for half in (kind.PRIVATE_KEY, kind.PUBLIC_KEY):
+            for key in found.get((half, label), []):
+                key.destroy()
 
 
 def remove_root(settings: Pkcs11Settings, number: int) -> None:
@@ -156,6 +182,10 @@ class _Maker(Private):
         kept = self._kept(label)
         self._session.generate_key(api.KeyType.GENERIC_SECRET, _BITS, **kept, capabilities=uses, mechanism=mechanism)
         return True
+
+    def has_versions(self, name: str) -> bool:
+        later = (signer_label(f"{name}-"), self._api.ObjectClass.PRIVATE_KEY)
+        return any(at == later[1] and label.startswith(later[0]) for at, label in self._there)
 
     def make_signer(self, name: str) -> bool:
         api, label = self._api, signer_label(name)

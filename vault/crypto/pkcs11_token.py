@@ -10,11 +10,13 @@ from vault.crypto.holder import Roots
 from vault.crypto.keyfile import read_private_secret
 from vault.crypto.keyservice import LABELS, SIGNERS
 from vault.crypto.pkcs11_module import Module, load_module, token_away
+from vault.crypto.signers import base_of, slot
 from vault.domain.private import Private
 from vault.errors import WrongUseError
 from vault.settings_keys import Pkcs11Settings
 
 _ROOT = re.compile(r"dsr-root-([1-9]\d{0,9})")
+_SIGNER: Final = "dsr-signer-"
 _POINT = b"\x04\x20"  # DER's OCTET STRING of 32 bytes, in which most tokens put an Ed25519 point (RFC 8032)
 _POINT_BYTES: Final = 32
 _Value = TypeVar("_Value")
@@ -32,7 +34,7 @@ def mac_label(label: str) -> str:
 
 def signer_label(name: str) -> str:
     """Name a signer's two halves in the token."""
-    return f"dsr-signer-{name}"
+    return f"{_SIGNER}{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +136,19 @@ def find_keys(module: Module, session: Any) -> TokenKeys:
         if at == kind.SECRET_KEY and (named := _ROOT.fullmatch(label))
     }
     macs = {name: _get(found, kind.SECRET_KEY, mac_label(name)) for name in LABELS}
-    signers = {name: _get(found, kind.PRIVATE_KEY, signer_label(name)) for name in SIGNERS}
-    publics = {name: _point(module, _get(found, kind.PUBLIC_KEY, signer_label(name))) for name in SIGNERS}
+    signers = {name: _get(found, kind.PRIVATE_KEY, signer_label(name)) for name in signer_slots(module, found)}
+    publics = {name: _point(module, _get(found, kind.PUBLIC_KEY, signer_label(name))) for name in signers}
     for key in (*macs.values(), *signers.values()):
         _tight(module, key)
     return TokenKeys(session, roots, macs, signers, publics)
+
+
+def signer_slots(module: Module, found: Mapping[tuple[Any, str], list[Any]]) -> list[str]:
+    """Name the places of the signers that the token holds, and of each first version that it must hold."""
+    kind = module.api.ObjectClass.PRIVATE_KEY
+    labels = [label.removeprefix(_SIGNER) for at, label in found if at == kind and label.startswith(_SIGNER)]
+    there = {name for name in labels if slot(name, {}) == name and base_of(name) in SIGNERS}
+    return sorted(there | {name for name in SIGNERS if all(base_of(held) != name for held in there)})
 
 
 def by_label(module: Module, session: Any) -> dict[tuple[Any, str], list[Any]]:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from vault.crypto.keyservice import BOXES, KINDS, LABELS, SIGNERS
+from vault.crypto.signers import base_of
 from vault.domain.roles import OfficeName
 from vault.errors import NotAllowedError, WrongUseError
 
@@ -29,7 +30,11 @@ _TABLE: Final[Mapping[OfficeName, str]] = {
     OfficeName.AUDIT: "wrap:log unwrap:log mac:log-tag audit",
     OfficeName.OPERATOR: "",
 }
-_FOR_ALL = frozenset(("public", name) for name in (*BOXES, *SIGNERS)) | {("status", "")}
+_FOR_ALL = (
+    frozenset(("public", name) for name in (*BOXES, *SIGNERS))
+    | frozenset(("signers", name) for name in SIGNERS)
+    | {("status", "")}
+)
 NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "wrap": KINDS,
@@ -41,6 +46,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "sign": SIGNERS,
         "audit": ("",),
         "public": (*BOXES, *SIGNERS),
+        "signers": SIGNERS,
         "status": ("",),
     }
 )
@@ -57,11 +63,12 @@ POLICY: Final[Mapping[OfficeName, frozenset[tuple[str, str]]]] = MappingProxyTyp
 
 
 def check(office: OfficeName, verb: str, name: str) -> None:
-    """Let pass what the table allows.
+    """Let pass what the table allows; a version of a signer is allowed as the signer is.
 
     :raises NotAllowedError: anything else.
     """
-    if (verb, name) not in POLICY[office]:
+    signer = base_of(name) if verb in ("sign", "public") else name
+    if (verb, signer) not in POLICY[office]:
         raise NotAllowedError("key_use_refused", "this office may not use that key so; ask under the right office")
 
 

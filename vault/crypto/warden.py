@@ -12,10 +12,11 @@ from hashlib import sha256
 from vault.crypto.audit import Audit
 from vault.crypto.auditlines import GRANTED, render_page
 from vault.crypto.frames import PROTOCOL, Message, malformed, read_bytes, write_bytes
-from vault.crypto.holder import Holder
+from vault.crypto.holder import Holder, Versions
 from vault.crypto.keyservice import BOXES, SIGNERS, check_use
 from vault.crypto.ledger import Ledger
 from vault.crypto.policy import Limiter, check
+from vault.crypto.signers import ROTATING
 from vault.domain.private import Private
 from vault.domain.roles import OfficeName
 from vault.errors import LimitError, NotAllowedError, RefusedError, UnknownFormatError, VaultError, WrongUseError
@@ -89,7 +90,7 @@ class Warden(Private):
 
         :raises RefusedError: its public halves are others, so it holds another installation's keys.
         """
-        if any(holder.public(name) != self._holder.public(name) for name in (*BOXES, *SIGNERS)):
+        if _foreign(self._holder, holder):
             advice = "these are another installation's keys; put back the key file that this service was started with"
             raise RefusedError("key_reload_foreign", advice)
         self._holder = holder
@@ -149,6 +150,8 @@ class Warden(Private):
         match request.verb:
             case "public":
                 return self._holder.public(request.name)
+            case "signers":
+                return _render_versions(self._holder.signers(request.name))
             case "audit":
                 return render_page(self._audit.page(_position(request.ref)))
             case _:
@@ -195,6 +198,22 @@ def _read(message: Mapping[str, object]) -> _Request:
     verb, name, ref, data, use = (str(message[part]) for part in ("verb", "name", "ref", "data", "use"))
     check_use(use)
     return _Request(verb, name, ref, read_bytes(data), use)
+
+
+def _foreign(old: Holder, new: Holder) -> bool:
+    """Tell whether a holder has another installation's keys; a signer's versions may come and go, not change."""
+    fixed = (name for name in (*BOXES, *SIGNERS) if name not in ROTATING)
+    if any(old.public(name) != new.public(name) for name in fixed):
+        return True
+    for name in ROTATING:
+        both = set(old.signers(name).held) & set(new.signers(name).held)
+        if not both or any(old.public(f"{name}-{each}") != new.public(f"{name}-{each}") for each in both):
+            return True
+    return False
+
+
+def _render_versions(versions: Versions) -> bytes:
+    return json.dumps({"primary": versions.primary, "held": versions.held}).encode("ascii")
 
 
 def _position(text: str) -> int:

@@ -4,6 +4,7 @@ With :mod:`vault.testing.secondreader` it leads from a passphrase to a record: k
 """
 
 import json
+import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Final
@@ -18,6 +19,7 @@ from vault.testing.secondreader import UnreadableEnvelopeError, read_envelope
 
 MAGIC: Final = b"dsr-vault key file 1\n"
 KEY, NONCE, SALT, HEADER, TAG = 32, 12, 16, 5, 16
+VERSION: Final = re.compile(r"log-([2-9]|[1-9]\d{1,3})")
 NAMES: Final = {"boxes": {"case", "print"}, "macs": {"subject", "arrival", "log-tag"}, "signers": {"log", "desk"}}
 
 
@@ -84,8 +86,11 @@ def read_key_file(passphrase: str, file: bytes) -> dict[str, Any]:
 
 
 def _checked(told: Any) -> dict[str, Any]:
-    _demand(isinstance(told, dict) and set(told) == {"primary", "roots", *NAMES})
-    _demand(all(set(told[part]) == names for part, names in NAMES.items()))
+    _demand(isinstance(told, dict) and set(told) - {"signing"} == {"primary", "roots", *NAMES})
+    first = f"log-{told['signing']['log']}" if "signing" in told else "log"
+    signers = {"log" if VERSION.fullmatch(name) else name for name in told["signers"]}
+    _demand(first in told["signers"] and signers == NAMES["signers"])
+    _demand(all(set(told[part]) == NAMES[part] for part in ("boxes", "macs")))
     _demand(str(told["primary"]) in told["roots"])
     opened = {part: {name: bytes.fromhex(key) for name, key in told[part].items()} for part in ("roots", *NAMES)}
     _demand(all(len(key) == KEY for part in opened.values() for key in part.values()))
