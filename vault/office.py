@@ -37,6 +37,12 @@ def key_service(settings: Settings, office: OfficeName) -> LocalKeyService:
     return LocalKeyService(settings.keys.socket, read_secret(token_file))
 
 
+def holds(settings: Settings, office: OfficeName) -> bool:
+    """Tell whether this machine holds what an office works with: its token and its database password."""
+    named = (settings.keys.token_files.get(office.value), settings.database.password_files.get(office.value))
+    return all(file is not None and file.exists() for file in named)
+
+
 @contextmanager
 def open_office(name: OfficeName | str, settings: Settings | None = None) -> Iterator[Parts]:
     """Yield an office's parts and close them at the end.

@@ -90,6 +90,7 @@ def test_every_page_is_accessible(
         "identity": f"/identity/{cases['name_differs']}",
         "identity-scan": f"/identity/{cases['scan']}",
         "original": f"/identity/{cases['scan']}/original",
+        "audit": "/audit",
         "review-list": "/review",
         "review": f"/review/{cases['draft_too']}",
         "problem": "/cases/DSR-2026-000000",
@@ -100,6 +101,15 @@ def test_every_page_is_accessible(
         for number in range(page.locator("details:not([open]) > summary").count()):
             page.locator("details > summary").nth(number).click()
         check(page, f"{name}-{language}-{width}")
+    page.goto(f"{desk.url}/audit")
+    page.fill("#patient", cases["draft"])
+    page.locator("#search button").click()
+    page.wait_for_selector("tr[data-index]")
+    check(page, f"audit-found-{language}-{width}")
+    page.fill("#patient", "nobody at all")
+    page.locator("#search button").click()
+    page.wait_for_selector("#fault")
+    check(page, f"audit-fault-{language}-{width}")
     page.goto(f"{desk.url}/review/{cases['draft_too']}")
     decide_all(page)
     check(page, f"confirm-{language}-{width}")
@@ -154,6 +164,34 @@ def test_a_draft_is_released_by_the_keyboard_alone(browser: Browser, desk: Runni
     page.wait_for_url(f"**/cases/{desk.cases['draft']}")
 
     assert page.locator('tr[data-event="decision_made"]').count() == 1
+    context.close()
+
+
+def test_the_log_is_searched_by_the_keyboard_alone(browser: Browser, desk: RunningDesk) -> None:
+    context = context_of(browser, desk, "en", 1280, "auditor", sub="41")
+    page = context.new_page()
+    page.goto(desk.url)
+    tab_to(page, 'a[href="/audit"]')
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#search")
+    tab_to(page, "#reader")
+    page.keyboard.type("no such reader")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#fault")
+    assert page.locator("#reader").get_attribute("aria-describedby") == "reader-help fault"
+    assert page.locator("#reader").get_attribute("aria-invalid") == "true"
+    tab_to(page, "#reader")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("office:collector")
+    tab_to(page, "#purpose")
+    page.keyboard.type("collecting")
+    tab_to(page, "#search button")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("tr[data-index]")
+
+    assert {row.get_attribute("data-purpose") for row in page.locator("tr[data-index]").all()} == {"collect"}
+    assert "office" not in page.url
+    assert violations(page) == []
     context.close()
 
 

@@ -79,6 +79,6 @@ def test_the_page_tells_every_rule_and_thief() -> None:
     section = OPERATIONS.split("**What the nightly watch looks at.**")[1].split("**Honey records.**")[0]
     plain = {told for told, _ in THIEVES.values()}
 
-    assert re.findall(r"^\| `(\w+)` \| [\d.]+ \|$", section, re.MULTILINE) == [code.value for code in WATCHED]
+    assert re.findall(r"^\| rule `(\w+)` \| [\d.]+ \|$", section, re.MULTILINE) == [code.value for code in WATCHED]
     assert set(re.findall(r"^\| ([^|`]+) \| \d+ \|", section, re.MULTILINE)) == plain
     assert f"{STAFF} honest people" in section

@@ -52,7 +52,7 @@ class LogReader(Private, shows=("unreadable",)):
         tag = self._tags([subject])[0]
         with self._database.connect() as connection:
             for piece in pieces(table.between(connection, start, end, tag), PIECE):
-                yield from self._opened(piece, {tag: subject})
+                yield from self.opened(piece, {tag: subject})
 
     def between(
         self, start: datetime, end: datetime, announce: Callable[[Sequence[str]], object]
@@ -73,7 +73,7 @@ class LogReader(Private, shows=("unreadable",)):
                 if fresh:
                     announce(fresh)
                     told.update(fresh)
-                yield from self._opened(piece, subjects)
+                yield from self.opened(piece, subjects)
 
     def _subjects(self) -> dict[bytes, str]:
         found: dict[bytes, str] = {}
@@ -87,7 +87,12 @@ class LogReader(Private, shows=("unreadable",)):
         macs = self._service.many("mac", "log-tag", [("", subject.encode()) for subject in subjects])
         return [mac[:TAG_BYTES] for mac in macs]
 
-    def _opened(self, rows: Sequence[table.LeafRow], subjects: dict[bytes, str]) -> Iterator[LoggedAccess]:
+    def opened(self, rows: Sequence[table.LeafRow], subjects: dict[bytes, str]) -> Iterator[LoggedAccess]:
+        """Yield the entries of these rows, but for those whose subject or key is gone.
+
+        :param subjects: by tag.
+        :raises TamperedError: an entry is not what its leaf commits to.
+        """
         named = [(row, parse_leaf(row.leaf), subjects.get(row.tag) if row.tag else None) for row in rows]
         keys = self._keys.of(_ref(leaf, subject) for row, leaf, subject in named if _owned(row, subject))
         for row, leaf, subject in named:

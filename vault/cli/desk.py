@@ -1,9 +1,12 @@
 """``dsr desk``: serves the staff's pages; nothing personal goes into its log."""
 
+from contextlib import ExitStack
+
 import click
 
+from vault.domain.roles import OfficeName
 from vault.errors import VaultError
-from vault.office import open_office
+from vault.office import holds, open_office
 
 
 @click.command()
@@ -14,9 +17,12 @@ def desk() -> None:
     from vault.desk.app import create_app
 
     try:
-        with open_office("desk") as parts:
+        with ExitStack() as opened:
+            parts = opened.enter_context(open_office("desk"))
             settings = parts.settings.desk
-            app = create_app(parts)
+            audits = holds(parts.settings, OfficeName.AUDIT)
+            audit = opened.enter_context(open_office("audit", parts.settings)) if audits else None
+            app = create_app(parts, audit)
             uvicorn.run(
                 app,
                 host=settings.host,

@@ -31,13 +31,14 @@ from vault.steps.parts import Parts
 _LOG = logging.getLogger("vault.desk")
 
 
-def create_app(parts: Parts) -> FastAPI:
+def create_app(parts: Parts, audit: Parts | None = None) -> FastAPI:
     """Make the application.
 
     :param parts: of the office ``desk``.
+    :param audit: of the office ``audit``, where this machine may use it: then the log can be searched here.
     :raises WrongUseError: a secret is missing, empty or a default.
     """
-    desk = Desk(parts)
+    desk = Desk(parts, audit)
     app = FastAPI(title="DSR Vault desk", openapi_url=None, docs_url=None, redoc_url=None)
     static = resources.files("vault.desk").joinpath("static")
     app.mount("/static", StaticFiles(directory=str(static)), name="static")

@@ -56,9 +56,10 @@ def moment(value: datetime, language: str) -> str:
 
 
 def actor(value: str, words: Mapping[str, Any]) -> str:
-    """Write who acted: a machine by its office, a person by her number."""
+    """Write who acted: a machine by its office, a person by her number; anybody else as the log names her."""
     kind, _, name = value.partition(":")
-    return f"{words['case']['staff']} {name}" if kind == "staff" else f"{words['case']['machine']}: {name}"
+    known = {"staff": f"{words['case']['staff']} {name}", "office": f"{words['case']['machine']}: {name}"}
+    return known.get(kind, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Every page of the desk and who may open it: this table is the whole of it, and a test walks it."""
 
-from vault.desk import alarms, board, emergency, identity, originals, review
+from vault.desk import alarms, audit, board, emergency, identity, originals, review
 from vault.desk.visit import EVERYBODY, Route
 from vault.domain.emergencies import MAY_BREAK
 from vault.domain.roles import Role
+from vault.steps.audit import MAY_SEARCH
 
 _REGISTRAR = frozenset({Role.REGISTRAR})
 _CLINICIAN = frozenset({Role.CLINICIAN})
@@ -20,6 +21,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/emergencies/{ref}", _OFFICER, emergency.review),
     Route("GET", "/alarms/{ref}", board.SEES_ALARMS, alarms.show),
     Route("POST", "/alarms/{ref}/close", _OFFICER, alarms.close),
+    Route("GET", "/audit", MAY_SEARCH, audit.show_form),
+    Route("POST", "/audit", MAY_SEARCH, audit.search),
     Route("GET", "/identity", board.LOOKS, identity.show_list),
     Route("GET", "/identity/{ref}", _LOOKS_TOO, identity.show_case),
     Route("GET", "/identity/{ref}/original", _LOOKS_TOO, originals.show),

@@ -13,6 +13,7 @@ from vault.desk.render import Page, Renderer
 from vault.desk.sessions import Session, Sessions
 from vault.domain.private import Private
 from vault.domain.roles import Role
+from vault.steps.audit import Auditing
 from vault.steps.original import Original
 from vault.steps.parts import Parts
 
@@ -22,9 +23,10 @@ EVERYBODY = frozenset(Role)
 class Desk(Private):
     """What every page works with."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, audit: Parts | None = None) -> None:
         """Read the desk's secrets.
 
+        :param audit: parts of the office ``audit``, where this machine may use it.
         :raises WrongUseError: one is missing, empty or a default.
         """
         self.parts = parts
@@ -33,6 +35,7 @@ class Desk(Private):
         self.airflow = AirflowWord(parts.settings.desk)
         self.drafts = OpenDrafts(parts)
         self.originals: Memory[Original] = Memory(parts.now)
+        self.auditing = Auditing(audit) if audit else None
         self.secure = parts.settings.desk.url.startswith("https://")
 
 

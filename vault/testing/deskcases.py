@@ -53,15 +53,17 @@ def running_desk(**limits: int) -> Iterator[RunningDesk]:
     with installed() as installation:
         installation.config.write_text(installation.config.read_text("utf-8") + to_toml({"limits": limits}), "utf-8")
         cases = _seed(installation)
-        with installation.office("desk") as parts, _served(parts):
+        with installation.office("desk") as parts, installation.office("audit") as audit, _served(parts, audit):
             yield RunningDesk(parts.settings.desk.url, installation, parts, cases)
 
 
 @contextmanager
-def _served(parts: Parts) -> Iterator[None]:
+def _served(parts: Parts, audit: Parts) -> Iterator[None]:
     place = parts.settings.desk
     server = uvicorn.Server(
-        uvicorn.Config(create_app(parts), host=place.host, port=place.port, access_log=False, log_level="warning")
+        uvicorn.Config(
+            create_app(parts, audit), host=place.host, port=place.port, access_log=False, log_level="warning"
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

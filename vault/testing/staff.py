@@ -133,12 +133,16 @@ class StaffClient:
         return answer
 
     def token(self) -> str:
-        """Read the session's form token off the first case that has a form; '' when the role sends none."""
-        for line in self.board("?exception=any"):
-            found = self.page(f"/cases/{line.ref}").all("input", name="token")
+        """Read the session's form token off the first page that has a form; '' when the role sends none."""
+        for path in (*(f"/cases/{line.ref}" for line in self.board("?exception=any")), "/audit"):
+            found = self.page(path).all("input", name="token") if path != "/audit" or self.may(path) else []
             if found:
                 return found[0].attributes["value"]
         return ""
+
+    def may(self, path: str) -> bool:
+        """Tell whether a page opens."""
+        return self.http.get(path, follow_redirects=False).status_code == httpx.codes.OK
 
     def board(self, query: str = "") -> list[BoardLine]:
         """Read the board.
