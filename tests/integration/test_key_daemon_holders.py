@@ -274,13 +274,13 @@ def test_the_log_s_key_is_exchanged_while_it_signs(place: HeldKeys) -> None:
 
         added = dsr(place, "signer", "add", "log", "--vkey-file", str(listed))
         early = dsr(place, "signer", "promote", "log", "2")
-        assert (added["exit"], added["held"], early["error"]) == (0, [1, 2], "signer_not_loaded")
+        assert (added["ok"], added["held"], early["error"]) == (True, [1, 2], "signer_not_loaded")
         assert listed.read_text() == f"{added['vkey']}\n{first}"
         assert dsr(place, "signer", "add", "log", "--vkey-file", str(listed))["vkey"] == added["vkey"]
 
         reload(place, process)
         assert held(keeper, "log") == ("log-1",)
-        assert dsr(place, "signer", "promote", "log", "2")["exit"] == 0
+        assert dsr(place, "signer", "promote", "log", "2")["ok"]
         promoted(place, 2)
         assert dsr(place, "signer", "retire", "log", "1")["error"] == "signer_is_primary"
         reload(place, process)
@@ -294,7 +294,7 @@ def test_the_log_s_key_is_exchanged_while_it_signs(place: HeldKeys) -> None:
 
         assert dsr(place, "signer", "retire", "log", "2")["error"] == "signer_is_primary"
         retired = dsr(place, "signer", "retire", "log", "1")
-        assert (retired["exit"], retired["primary"], retired["held"]) == (0, 2, [2])
+        assert (retired["ok"], retired["primary"], retired["held"]) == (True, 2, [2])
         assert dsr(place, "signer", "retire", "log", "1")["held"] == [2]
         reload(place, process)
 

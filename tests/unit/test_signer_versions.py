@@ -15,6 +15,7 @@ from vault.crypto.holder import Versions
 from vault.crypto.holder_bundle import MAGIC, parse_bundle
 from vault.crypto.keydir import KeyDirectory, init
 from vault.crypto.keyfile import read_key_file, seal_keys, unseal_keys
+from vault.crypto.roots import change_key_file
 from vault.crypto.signerfile import MOST_VERSIONS, add_signer, list_vkey, promote_signer, retire_signer, vkey_of
 from vault.crypto.signers import are_whole, base_of, held, slot
 from vault.errors import NotAllowedError, RefusedError, TamperedError, UnknownFormatError, WrongUseError
@@ -163,6 +164,21 @@ def test_the_new_key_is_listed_first_and_once(tmp_path: Path) -> None:
 
     assert file.read_text() == f"{vkey}\n{before}"
     assert parse_vkeys(file.read_text())[0].key == Custody(keys).public("log-2")
+
+
+def test_an_empty_machine_is_told_every_version_that_is_held(tmp_path: Path) -> None:
+    init(tmp_path / "k", ORIGIN)
+    files = KeyDirectory(tmp_path / "k")
+    change_key_file(
+        files.key_file, files.passphrase_file, lambda keys: promote_signer(add_signer(keys, "log"), "log", 2)
+    )
+    files.public("log").unlink()
+
+    assert init(tmp_path / "k", ORIGIN) == ["log.vkey"]
+
+    custody = Custody(read_key_file(files.key_file, files.passphrase_file))
+    keys = parse_vkeys(files.public("log").read_text())
+    assert [key.key for key in keys] == [custody.public(name) for name in held(custody, "log")]
 
 
 @pytest.mark.parametrize("point", ["fsync", "fchmod", "rename"])

@@ -113,7 +113,8 @@ def make_publics(place: KeyDirectory, origin: str, holder: Holder) -> list[Path]
     :raises OSError: the directory can't be written.
     """
     texts = {name: render_public(holder.public(name)) for name in ("case", "print", "desk")}
-    texts["log"] = render_vkey(origin, holder.public("log"))
+    held = reversed(holder.signers("log").held)  # every version, the newest first; retired ones are known elsewhere
+    texts["log"] = "\n".join(render_vkey(origin, holder.public(f"log-{number}")) for number in held)
     made = [write_once(place.public(name), f"{text}\n".encode(), 0o644) for name, text in texts.items()]
     return [path for path in made if path]
 
