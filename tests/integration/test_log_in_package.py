@@ -176,6 +176,8 @@ def ask_for(road: Road, ref: str, *kinds: str) -> None:
 def test_an_answer_brings_its_proofs_and_names_readers_to_who_asked_for_them(road: Road, tmp_path: Path) -> None:
     ref = road.bring(Stage.DECIDED)
     ask_for(road, ref, "inspection", "log")
+    with road.installation.office("keeper") as parts:  # as it will be tomorrow
+        closed = close_days(parts.database, parts.now() + timedelta(days=1))
     road.run("publish-log")
     for step in ("seal", "deliver"):
         run_on(road.home, step, ref)
@@ -186,11 +188,15 @@ def test_an_answer_brings_its_proofs_and_names_readers_to_who_asked_for_them(roa
     assert {use["name"] for use in told["uses"]} >= {"Clinician", "DSR Vault, collector"}
     proved = [use for use in told["uses"] if use["proof"] is not None]
     assert {use["purpose"] for use in proved} >= {"identify", "collect", "review"}
-    proofs = {use["proof"]: files[use["proof"]] for use in proved}
+    assert closed is not None
+    assert told["complete_until"] == closed.isoformat()
+    named = [*(use["proof"] for use in proved), told["completeness"]["day"], *told["completeness"]["lines"]]
+    proofs = {name: files[name] for name in named}
     assert {parse_proof(proofs[use["proof"]]).extra for use in proved} == {use["leaf"].encode() for use in proved}
     vkey = road.installation.settings().log.public_key_file.read_text(encoding="ascii").strip()
     result = standalone(tmp_path, proofs, vkey)
     assert result.returncode == 0, result.stderr
+    assert f"all {len(proved)} looks at this subject up to the end of {closed}" in result.stdout
 
 
 def test_who_did_not_ask_for_the_log_is_told_no_names(road: Road) -> None:
