@@ -49,7 +49,7 @@ class Query(Private):
 
 
 @dataclass(frozen=True, slots=True)
-class Hits(Private, shows=("older", "unreadable")):
+class Hits(Private):
     """One page, the newest entry first.
 
     :param older: the place before which the next page begins; None when this was the last.

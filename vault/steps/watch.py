@@ -29,7 +29,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Reader(Private, shows=("actor",)):
+class Reader(Private):
     """Whoever made looks.
 
     :param actor: her id, or ``reader:`` and her mark when she never came in at the desk.
