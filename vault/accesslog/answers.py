@@ -81,9 +81,11 @@ def tell(log: AccessLog, database: Database, subject: str, seen: int) -> Told:
     with database.connect() as connection:
         leaves.freeze(connection)
         against = heads(connection)
-        proofs = prove(connection, [entry.index for entry in entries], against)
         tag = tags.pop() if len(tags) == 1 else None
-        complete = completeness(connection, tag, against, seen) if tag is not None else None
+        row = _closed(connection, against, seen) if tag is not None else None
+        indexes = [entry.index for entry in entries]
+        proofs = prove(connection, [*indexes, row.index] if row else indexes, against)
+        complete = _complete(connection, tag, row, proofs.pop()) if tag is not None and row else None
     for entry, proof in zip(entries, proofs, strict=True):
         verify_inclusion(leaf_hash(entry.leaf), entry.index, proof.size, proof.path, proof.root)
     if tag is not None and complete is not None:
@@ -99,14 +101,8 @@ def completeness(connection: Connection, tag: bytes, against: Heads, seen: int) 
     :returns: None while no closed day stands under a checkpoint.
     :raises TamperedError: the day or its map is not as it was made.
     """
-    row = table.last_day(connection)
-    if row is None or row.index >= against.checkpoint_size or row.size > seen:
-        return None
-    day = parse_day(row.leaf)
-    if day is None or (day.day, day.size) != (row.day, row.size):
-        raise TamperedError("day_differs", "a closed day's row is not what its leaf says; run dsr log verify")
-    proof = prove(connection, [row.index], against)[0]
-    return Completeness(day, row.leaf, proof, _lines(connection, tag, day))
+    row = _closed(connection, against, seen)
+    return _complete(connection, tag, row, prove(connection, [row.index], against)[0]) if row else None
 
 
 def check_complete(tag: bytes, entries: Sequence[tuple[int, bytes]], complete: Completeness) -> None:
@@ -133,6 +129,18 @@ def tlog_proof(leaf: bytes, proof: Proof, against: Heads) -> TlogProof | None:
     if against.checkpoint is None or proof.index >= against.checkpoint_size:
         return None
     return TlogProof(leaf, proof.index, proof.path, against.checkpoint.encode())
+
+
+def _closed(connection: Connection, against: Heads, seen: int) -> table.DayRow | None:
+    row = table.last_day(connection)
+    return None if row is None or row.index >= against.checkpoint_size or row.size > seen else row
+
+
+def _complete(connection: Connection, tag: bytes, row: table.DayRow, proof: Proof) -> Completeness:
+    day = parse_day(row.leaf)
+    if day is None or (day.day, day.size) != (row.day, row.size):
+        raise TamperedError("day_differs", "a closed day's row is not what its leaf says; run dsr log verify")
+    return Completeness(day, row.leaf, proof, _lines(connection, tag, day))
 
 
 def _lines(connection: Connection, tag: bytes, day: Day) -> tuple[ProvedLine, ...]:

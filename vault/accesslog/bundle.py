@@ -32,7 +32,7 @@ _README = Path(__file__).with_name("bundle.txt")
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence(Private):
+class Handout(Private):
     """What a bundle is made of.
 
     :param told: the subject's looks, proved.
@@ -50,7 +50,7 @@ class Evidence(Private):
     witnesses: Sequence[str]
 
 
-def write_bundle(folder: Path, evidence: Evidence, database: Database, key_of: Callable[[str], bytes]) -> int:
+def write_bundle(folder: Path, handout: Handout, database: Database, key_of: Callable[[str], bytes]) -> int:
     """Write a bundle; give the number of proved looks.
 
     :param folder: must not be there yet; only its owner may read it.
@@ -59,7 +59,7 @@ def write_bundle(folder: Path, evidence: Evidence, database: Database, key_of: C
     :raises TamperedError: an envelope is not the one that its leaf commits to.
     :raises WrongUseError: the folder is there or can't be made.
     """
-    if evidence.told.against.checkpoint is None:
+    if handout.told.against.checkpoint is None:
         raise RefusedError("nothing_published", "the log has no checkpoint yet; run the step publish and ask again")
     draft = folder.with_name(f".{folder.name}.draft")
     try:
@@ -68,7 +68,7 @@ def write_bundle(folder: Path, evidence: Evidence, database: Database, key_of: C
         shutil.rmtree(draft, ignore_errors=True)  # of a run that was killed
         draft.mkdir(mode=0o700)
         try:
-            count = _fill(draft, evidence, database, key_of)
+            count = _fill(draft, handout, database, key_of)
             draft.rename(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -78,14 +78,14 @@ def write_bundle(folder: Path, evidence: Evidence, database: Database, key_of: C
     return count
 
 
-def _fill(draft: Path, evidence: Evidence, database: Database, key_of: Callable[[str], bytes]) -> int:
+def _fill(draft: Path, handout: Handout, database: Database, key_of: Callable[[str], bytes]) -> int:
     proved = 0
-    for name, data in _proofs(evidence):
+    for name, data in _proofs(handout):
         _put(draft / name, data)
         proved += name.startswith("entries/")
-    for name, data in _openings(evidence, database, key_of):
+    for name, data in _openings(handout, database, key_of):
         _put(draft / name, data)
-    for name, data in _beside(evidence, proved):
+    for name, data in _beside(handout, proved):
         _put(draft / name, data)
     for directory in (draft / "entries", draft / "map", draft):
         if directory.is_dir():
@@ -93,8 +93,8 @@ def _fill(draft: Path, evidence: Evidence, database: Database, key_of: Callable[
     return proved
 
 
-def _proofs(evidence: Evidence) -> Iterator[tuple[str, bytes]]:
-    told = evidence.told
+def _proofs(handout: Handout) -> Iterator[tuple[str, bytes]]:
+    told = handout.told
     for at, entry in enumerate(told.entries):
         if proof := told.published(at):
             yield f"entries/{entry.index:0{_DIGITS}d}{SUFFIX}", render_proof(proof)
@@ -104,9 +104,9 @@ def _proofs(evidence: Evidence) -> Iterator[tuple[str, bytes]]:
             yield f"map/{number}{MAP_SUFFIX}", render_map_proof(line)
 
 
-def _openings(evidence: Evidence, database: Database, key_of: Callable[[str], bytes]) -> Iterator[tuple[str, bytes]]:
-    told = evidence.told
-    wanted = {index for index in evidence.shown if index < told.against.checkpoint_size}
+def _openings(handout: Handout, database: Database, key_of: Callable[[str], bytes]) -> Iterator[tuple[str, bytes]]:
+    told = handout.told
+    wanted = {index for index in handout.shown if index < told.against.checkpoint_size}
     leaves = {entry.index: entry.leaf for entry in told.entries}
     tag = parse_leaf(told.entries[0].leaf).tag if told.entries else None
     if tag is None:
@@ -114,13 +114,13 @@ def _openings(evidence: Evidence, database: Database, key_of: Callable[[str], by
     with database.connect() as connection:
         for row in table.tagged(connection, tag):
             if row.index in wanted and row.leaf == leaves.get(row.index):
-                data = _opening(row, evidence, key_of)
+                data = _opening(row, handout, key_of)
                 yield f"entries/{row.index:0{_DIGITS}d}.json", json.dumps(data, ensure_ascii=False, indent=1).encode()
 
 
-def _opening(row: table.LeafRow, evidence: Evidence, key_of: Callable[[str], bytes]) -> dict[str, Any]:
+def _opening(row: table.LeafRow, handout: Handout, key_of: Callable[[str], bytes]) -> dict[str, Any]:
     leaf = parse_leaf(row.leaf)
-    ref = key_ref(evidence.subject, leaf.case, leaf.time)
+    ref = key_ref(handout.subject, leaf.case, leaf.time)
 
     def part(column: str, envelope: bytes) -> dict[str, Any]:
         place = Context("log_leaves", seconds(leaf.time), column, ref.rpartition("/")[0], VERSION)
@@ -133,17 +133,17 @@ def _opening(row: table.LeafRow, evidence: Evidence, key_of: Callable[[str], byt
         }
 
     data: dict[str, Any] = {"index": row.index, "entry": part("entry", row.entry)}
-    if evidence.staff:
+    if handout.staff:
         data["staff"] = part("staff", row.staff) | {"mark": (row.reader or b"").hex()}
     return data
 
 
-def _beside(evidence: Evidence, proved: int) -> Iterator[tuple[str, bytes]]:
-    note = (evidence.told.against.checkpoint or "").encode()
+def _beside(handout: Handout, proved: int) -> Iterator[tuple[str, bytes]]:
+    note = (handout.told.against.checkpoint or "").encode()
     yield "checkpoint", note
-    yield "log.vkey", "".join(f"{render_vkey(key)}\n" for key in evidence.keys).encode()
-    if evidence.witnesses:
-        yield "witnesses.vkey", "".join(f"{text}\n" for text in evidence.witnesses).encode()
+    yield "log.vkey", "".join(f"{render_vkey(key)}\n" for key in handout.keys).encode()
+    if handout.witnesses:
+        yield "witnesses.vkey", "".join(f"{text}\n" for text in handout.witnesses).encode()
     for name in _PROGRAMS:
         yield name, Path(__file__).with_name(name).read_bytes()
     checkpoint = parse_checkpoint(parse_note(note).text)
@@ -151,9 +151,9 @@ def _beside(evidence: Evidence, proved: int) -> Iterator[tuple[str, bytes]]:
         origin=checkpoint.origin,
         size=checkpoint.size,
         looks=proved,
-        shown=sum(index < checkpoint.size for index in evidence.shown),
-        complete=_complete(evidence.told),
-        command=_command(evidence, proved),
+        shown=sum(index < checkpoint.size for index in handout.shown),
+        complete=_complete(handout.told),
+        command=_command(handout, proved),
     )
     yield "README.txt", text.encode()
 
@@ -167,12 +167,12 @@ def _complete(told: Told) -> str:
     )
 
 
-def _command(evidence: Evidence, proved: int) -> str:
-    told = evidence.told
+def _command(handout: Handout, proved: int) -> str:
+    told = handout.told
     words = ["python3 standalone.py --proof", *(["entries/*.tlog-proof"] if proved else [])]
     words += ["day.tlog-proof", *(["--map map/*.map-proof"] if proved else [])] if told.complete else []
-    words += [f"--key '{render_vkey(key)}'" for key in evidence.keys]
-    return " ".join(words + [f"--witness '{text}'" for text in evidence.witnesses])
+    words += [f"--key '{render_vkey(key)}'" for key in handout.keys]
+    return " ".join(words + [f"--witness '{text}'" for text in handout.witnesses])
 
 
 def _put(path: Path, data: bytes) -> None:

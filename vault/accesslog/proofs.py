@@ -4,7 +4,7 @@ What no tile covers yet is recomputed from the leaves, so that a missing tile co
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vault.accesslog.merkle import HASH_BYTES, RightEdge, inclusion_proof, leaf_hash, perfect
 from vault.accesslog.notes import parse_checkpoint, parse_note
@@ -60,8 +60,9 @@ def prove(connection: Connection, indexes: Iterable[int], against: Heads) -> lis
     wanted = [(index, against.covering(index)) for index in indexes]
     roots: dict[int, bytes] = {}
     paths: dict[tuple[int, int], tuple[bytes, ...]] = {}
+    known = Known()
     for size in {size for _, size in wanted}:
-        tree = StoredTree(connection, LOG, size)
+        tree = StoredTree(connection, LOG, size, known)
         some = [index for index, at in wanted if at == size]
         paths |= {(index, size): path for index, path in zip(some, tree.paths(some), strict=True)}
         roots[size] = tree.root()
@@ -69,18 +70,28 @@ def prove(connection: Connection, indexes: Iterable[int], against: Heads) -> lis
     return [Proof(index, size, roots[size], paths[index, size]) for index, size in wanted]
 
 
+@dataclass(slots=True)
+class Known:
+    """What was read for one size of a tree and serves the others: full tiles, and the roots over them."""
+
+    tiles: dict[tuple[int, int], list[bytes]] = field(default_factory=dict)
+    roots: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+
 class StoredTree:
     """Gives paths in the log's tree or the newest map's, of one size, from the tiles that the database holds.
 
     :param tree: :data:`vault.storage.tiles.LOG` or :data:`vault.storage.tiles.MAP`.
     :param size: of the tree.
+    :param known: shared by the trees of several sizes.
     """
 
-    def __init__(self, connection: Connection, tree: str, size: int) -> None:
+    def __init__(self, connection: Connection, tree: str, size: int, known: Known | None = None) -> None:
         self._connection = connection
         self._tree = tree
         self._size = size
-        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+        self._known = known or Known()
+        self._partial: dict[tuple[int, int], list[bytes]] = {}  # what this size alone has
 
     def paths(self, indexes: Collection[int]) -> list[tuple[bytes, ...]]:
         """Give the inclusion path of each leaf.
@@ -122,15 +133,28 @@ class StoredTree:
             if level and self._tree == LOG and self._width(level, index) < WIDTH
             for at in range(self._width(level, index))
         }
-        for place, packed in get_tiles(self._connection, self._tree, {*places, *below}).items():
+        wanted = {*places, *below} - self._known.tiles.keys()
+        for place, packed in get_tiles(self._connection, self._tree, wanted).items():
             width = self._width(*place)
             if len(packed) == width * HASH_BYTES:
-                self._tiles[place] = [packed[at : at + HASH_BYTES] for at in range(0, len(packed), HASH_BYTES)]
+                hashes = [packed[at : at + HASH_BYTES] for at in range(0, len(packed), HASH_BYTES)]
+                self._kept(width)[place] = hashes
+
+    def _kept(self, width: int) -> dict[tuple[int, int], list[bytes]]:
+        return self._known.tiles if width == WIDTH else self._partial
 
     def _hashes(self, level: int, index: int) -> list[bytes]:
-        found = self._tiles.get((level, index))
+        kept = self._kept(self._width(level, index))
+        found = kept.get((level, index))
         if found is None:
-            found = self._tiles[level, index] = self._recomputed(level, index)
+            found = kept[level, index] = self._recomputed(level, index)
+        return found
+
+    def _root_of(self, level: int, index: int) -> bytes:
+        """Give the root over a full tile."""
+        found = self._known.roots.get((level, index))
+        if found is None:
+            found = self._known.roots[level, index] = subtree_root(self._hashes(level, index))
         return found
 
     def _recomputed(self, level: int, index: int) -> list[bytes]:
@@ -138,7 +162,7 @@ class StoredTree:
         if self._tree == MAP:
             raise TamperedError("map_missing", "the last closed day's map is not whole; run dsr log verify")
         if level:
-            return [subtree_root(self._hashes(level - 1, index * WIDTH + at)) for at in range(width)]
+            return [self._root_of(level - 1, index * WIDTH + at) for at in range(width)]
         start = index * WIDTH
         found = list(table.leaves(self._connection, start, start + width))
         if [at for at, _ in found] != list(range(start, start + width)):

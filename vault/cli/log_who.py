@@ -62,14 +62,14 @@ def _within(entry: "LoggedAccess", first: datetime | None, last: datetime | None
 
 
 def _write(folder: Path, parts: "Parts", told: "Told", subject: str, shown: Sequence[int], *, staff: bool) -> None:
-    from vault.accesslog.bundle import Evidence, write_bundle
+    from vault.accesslog.bundle import Handout, write_bundle
     from vault.accesslog.notes import parse_vkeys
 
     settings = parts.settings
     keys = parse_vkeys(_read(settings.log.public_key_file))
     witnesses = [_read(witness.vkey_file).strip() for witness in settings.log.witnesses]
-    evidence = Evidence(told, subject, frozenset(shown), staff, keys, witnesses)
-    write_bundle(folder, evidence, parts.database, lambda ref: parts.keys.data_key("log", ref))
+    handout = Handout(told, subject, frozenset(shown), staff, keys, witnesses)
+    write_bundle(folder, handout, parts.database, lambda ref: parts.keys.data_key("log", ref))
 
 
 def _read(path: Path) -> str:
