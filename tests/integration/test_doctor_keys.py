@@ -13,7 +13,7 @@ from pkcs11 import Attribute, KeyType, ObjectClass
 from vault.cli import main
 from vault.cli.probes import custody
 from vault.crypto import kms_setup
-from vault.crypto.keydir import init
+from vault.crypto.keydir import init, render_vkey
 from vault.crypto.kms import KmsHolder
 from vault.crypto.kms_line import KmsLine
 from vault.crypto.pkcs11_module import load_module
@@ -346,3 +346,19 @@ def test_the_holders_secret_files_are_looked_at(on_token: tuple[HeldKeys, SoftHs
 
     found = {part["check"]: part["fit"] for part in parts if part["check"].startswith("keys.pkcs11")}
     assert found == {"keys.pkcs11.pin_file is private": False, "keys.pkcs11.bundle_file is private": True}
+
+
+def test_a_signer_of_the_log_that_nobody_is_told_of_is_named(local: HeldKeys) -> None:
+    check = "whoever checks the log knows who signs it"
+    listed = local.files.public("log")
+    keys = {"key_file": str(local.files.key_file), "passphrase_file": str(local.files.passphrase_file)}
+    local.write(keys, log={"public_key_file": str(listed)})
+    whole = listed.read_text()
+
+    assert examined(local)[check] == (True, "log-1 of 1 listed")
+    listed.write_text(render_vkey(ORIGIN, bytes(32)) + "\n")
+    fit, why = examined(local)[check]
+    listed.write_text(whole)
+
+    assert not fit
+    assert "log-1 is not listed in log.vkey" in why

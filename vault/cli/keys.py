@@ -88,7 +88,8 @@ def status(directory: Path | None, socket: Path | None, token_file: Path | None)
     operator = OfficeName.OPERATOR.value
     settings = settings_for(directory, {"socket": socket}, {operator: token_file} if token_file else {})
     token = read_secret(present(settings.token_files.get(operator), "token-file"))
-    found = LocalKeyService(settings.socket, token).status()
+    service = LocalKeyService(settings.socket, token)
+    found, signers = service.status(), service.signers("log")
     data = {
         "ok": True,
         "office": found.office,
@@ -99,10 +100,12 @@ def status(directory: Path | None, socket: Path | None, token_file: Path | None)
         "primary": found.roots.primary,
         "held": list(found.roots.held),
         "destroyed": found.destroyed,
+        "log_signer": {"primary": signers.primary, "held": list(signers.held)},
     }
-    held = ", ".join(map(str, found.roots.held))
+    held, versions = (", ".join(map(str, numbers)) for numbers in (found.roots.held, signers.held))
     lines = [
         f"up since {data['since']}: {found.granted} uses granted, {found.refused} refused",
+        f"the log's signer: version {signers.primary} signs first; held: {versions}",
         f"custody {found.custody}: root {found.roots.primary} wraps; held: {held}; {found.destroyed} keys destroyed",
     ]
     return Answer(data, lines)

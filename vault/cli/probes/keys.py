@@ -6,10 +6,12 @@ Where this machine's settings name KMS or a token, what stands behind the servic
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 
+from vault.accesslog.notes import parse_vkeys
 from vault.cli.probes import custody
 from vault.cli.probes.finding import Finding, Trial, UnfitError, tried
 from vault.crypto.local import KeyServiceStatus, LocalKeyService
 from vault.crypto.policy import POLICY
+from vault.crypto.signers import held
 from vault.domain.roles import OfficeName
 from vault.errors import NotAllowedError, OutOfReachError, TamperedError, VaultError, WrongUseError
 from vault.settings import Settings, read_secret
@@ -22,6 +24,10 @@ _BOTH = {("wrap", "log"), ("unwrap", "log")}
 def probe(settings: Settings) -> Iterator[Finding]:
     """Try the key service with the tokens that this account may read."""
     yield from tried("keys", _trials(settings.keys))
+    if settings.log.public_key_file.exists():  # not every machine checks the log
+        yield from tried(
+            "keys", iter([("whoever checks the log knows who signs it", lambda: _lists_signers(settings))])
+        )
 
 
 def _trials(settings: KeySettings) -> Iterator[Trial]:
@@ -73,6 +79,19 @@ def _refuses_wrong_verb(settings: KeySettings) -> str:
                 unfit = f"the office {office} may {' '.join(right)}; the key service does not keep its policy"
                 return _refused(lambda: act(service), NotAllowedError, unfit)  # noqa: B023 - called at once
     raise WrongUseError("no_token", "no readable token of an office with few rights; run it as one that can")
+
+
+def _lists_signers(settings: Settings) -> str:
+    listed = {key.key for key in parse_vkeys(settings.log.public_key_file.read_text(encoding="utf-8"))}
+    service = next(iter(_services(settings.keys).values()), None)
+    if service is None:
+        raise WrongUseError("no_token", "this account can read no token of any office; run it as one that can")
+    signing = held(service, "log")
+    unknown = [name for name in signing if service.public(name) not in listed]
+    if unknown:
+        file = settings.log.public_key_file.name
+        raise UnfitError(f"{', '.join(unknown)} is not listed in {file}; put the line of `dsr keys signer add` there")
+    return f"{', '.join(signing)} of {len(listed)} listed"
 
 
 def _refused(act: Callable[[], object], kind: type[VaultError], unfit: str) -> str:
