@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from bench.appending import appending_rows
+from bench.asking import asking_rows
 from bench.figures import airflow_rows, road_rows, step_rows
 from bench.importing import importing_rows
 from bench.people import gather, mails
@@ -29,7 +30,7 @@ from vault.testing.pipeline import start_airflow, stop_airflow
 OUTPUT = Path(__file__).parents[1] / "build" / "bench.json"
 _FEWEST_SECONDS, _SECONDS_A_CASE = 240.0, 3.0  # after which Airflow is given up
 _LETTERS = 20  # cases by mail for one by post, whose reading takes seconds
-PARTS = ("sealing", "reading", "appending", "publishing", "importing", "watching", "road")
+PARTS = ("sealing", "reading", "appending", "publishing", "asking", "importing", "watching", "road")
 
 Say = Callable[[str], None]
 
@@ -83,6 +84,7 @@ def measure(options: argparse.Namespace, say: Say) -> Iterator[list[Row]]:
         "reading": reading_rows,
         "appending": appending_rows,
         "publishing": publishing_rows,
+        "asking": asking_rows,
         "importing": importing_rows,
         "watching": watching_rows,
     }
