@@ -17,3 +17,9 @@ def position(connection: Connection, task: str) -> int:
 def advance(connection: Connection, task: str, done: int, at: datetime) -> None:
     """Note that a task has done everything before an index; call it in the transaction of the work."""
     connection.execute("update log_progress set position = %s, at = %s where task = %s", (done, at, task))
+
+
+def moved_at(connection: Connection, task: str) -> datetime | None:
+    """Return when a task last noted its place; None before it asked for one."""
+    row = connection.execute("select at from log_progress where task = %s", (task,)).fetchone()
+    return row[0] if row else None
