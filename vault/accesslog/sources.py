@@ -5,11 +5,14 @@ make the reader grow; what it may have follows from a checkpoint that the log si
 """
 
 import os
+import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from threading import Timer
+from typing import Any, Protocol
 
 import httpx
 
@@ -18,6 +21,7 @@ from vault.errors import KeyMissingError, LimitError, OutOfReachError, WrongUseE
 
 _SECONDS = 60.0  # for one resource
 _GONE = frozenset({404, 410})
+_CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
 _FAN_OUT = 1000
 _FOLDERS = 3
 
@@ -95,11 +99,13 @@ class HttpSource:
         self._base = url.rstrip("/")
         self._seconds = seconds
         self._client = httpx.Client(timeout=seconds, headers={"Accept-Encoding": "identity"})
+        self._socket: socket.socket | None = None
 
     def fetch(self, name: str, limit: int) -> bytes:
         """Give a resource's body."""
         try:
-            with self._client.stream("GET", f"{self._base}/{name}") as answer:
+            traced = {"trace": self._note_socket}
+            with self._deadline(), self._client.stream("GET", f"{self._base}/{name}", extensions=traced) as answer:
                 if answer.status_code in _GONE:
                     raise _missing()
                 if answer.status_code != httpx.codes.OK:
@@ -113,6 +119,26 @@ class HttpSource:
     def history(self) -> Iterator[str]:
         """Yield nothing: a web server does not list."""
         yield from ()
+
+    def _note_socket(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in _CONNECTED:
+            self._socket = info["return_value"].get_extra_info("socket")
+
+    @contextmanager
+    def _deadline(self) -> Iterator[None]:
+        """End the connection when time is up: a server that drips, or sends heads without end, is not waited out."""
+        timer = Timer(self._seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        with suppress(OSError):
+            if self._socket is not None:
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def _read(self, answer: httpx.Response, limit: int) -> bytes:
         until = time.monotonic() + self._seconds
