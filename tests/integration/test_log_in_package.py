@@ -6,7 +6,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ from vault.accesslog.days import close_days
 from vault.accesslog.notes import render_vkey
 from vault.accesslog.publish import publish
 from vault.accesslog.tlogproof import parse_proof, verify_proof
+from vault.domain.calendar import HELSINKI
 from vault.domain.case import Stage
 from vault.domain.roles import Purpose
 from vault.package.contents import package_files
 from vault.package.logextract import LogUses, render_log_extract
 from vault.package.logproofs import DAY_PROOF, MOST_PROOFS, proved_uses
 from vault.package.verify import verify_package
+from vault.steps.answer import _names_since
 from vault.steps.casefile import CaseFile
 from vault.steps.receive import PARTICULARS
 from vault.storage.database import Database
@@ -162,6 +164,19 @@ def opened_package(road: Road, ref: str, role: str) -> dict[str, bytes]:
     (sealed,) = (part.get_content() for part in mail.iter_attachments())
     archive = zipfile.ZipFile(io.BytesIO(road.cast.homes[role].gpg("--decrypt", data=sealed)))
     return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize(
+    ("received", "since"),
+    [
+        (date(2026, 11, 20), date(2024, 11, 20)),
+        (date(2028, 2, 29), date(2026, 2, 28)),
+        (date(2026, 1, 31), date(2024, 1, 31)),
+    ],
+    ids=str,
+)
+def test_readers_are_named_for_two_years_before_the_request(received: date, since: date) -> None:
+    assert _names_since(received) == datetime.combine(since, time(), HELSINKI)
 
 
 def ask_for(road: Road, ref: str, *kinds: str) -> None:
