@@ -54,7 +54,7 @@ def checks_out(log: Log) -> bool:
     return verify_published(DirectorySource(log.folder), log_key(log.service, ORIGIN)).faults == []
 
 
-@pytest.mark.parametrize("size", [0, 1, 5, 255, 256, 257, 512, 65_535, 65_536, 65_900])
+@pytest.mark.parametrize("size", [0, 1, 5, 255, 256, 257, 512, 65_536, 65_900])
 def test_a_copy_of_any_size_is_a_whole_log(log: Log, size: int) -> None:
     log.publish(size)
 
