@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from vault.crypto.keyservice import BOXES, KINDS, LABELS, SIGNERS
 from vault.crypto.signers import base_of
@@ -80,9 +80,10 @@ class Rate:
     burst: float
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """A place in the table of rates; an empty name stands for all the verb's names together."""
+
+    # a tuple, because each use of a key looks it up four times
 
     office: OfficeName
     verb: str
