@@ -20,6 +20,7 @@ from bench.reading import reading_rows
 from bench.road import Road
 from bench.rows import Row, table, write
 from bench.sealing import sealing_rows
+from bench.verifying import verifying_rows
 from bench.watching import watching_rows
 from bench.withairflow import Watch, Watched
 from vault.errors import VaultError
@@ -30,7 +31,7 @@ from vault.testing.pipeline import start_airflow, stop_airflow
 OUTPUT = Path(__file__).parents[1] / "build" / "bench.json"
 _FEWEST_SECONDS, _SECONDS_A_CASE = 240.0, 3.0  # after which Airflow is given up
 _LETTERS = 20  # cases by mail for one by post, whose reading takes seconds
-PARTS = ("sealing", "reading", "appending", "publishing", "asking", "importing", "watching", "road")
+PARTS = ("sealing", "reading", "appending", "publishing", "asking", "verifying", "importing", "watching", "road")
 
 Say = Callable[[str], None]
 
@@ -85,6 +86,7 @@ def measure(options: argparse.Namespace, say: Say) -> Iterator[list[Row]]:
         "appending": appending_rows,
         "publishing": publishing_rows,
         "asking": asking_rows,
+        "verifying": verifying_rows,
         "importing": importing_rows,
         "watching": watching_rows,
     }

@@ -29,7 +29,7 @@ from vault.testing.manydays import looks, with_days
 
 ENTRIES, PLACES, A_DAY, A_CHECKPOINT = 10_000, 1_000, 1_000, 2_500
 WHOLE = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
-TRIED = PLACES if WHOLE else 3
+TRIED = PLACES if WHOLE else 2
 SERVICE = memory_service()
 KEY = log_key(SERVICE, ORIGIN)
 WITNESS = Ed25519PrivateKey.from_private_bytes(bytes(32))

@@ -21,7 +21,7 @@ from vault.testing.accesslog import ORIGIN, MemoryShelf, publish_leaves
 from vault.testing.keyservice import memory_service
 from vault.testing.manydays import looks, with_days
 
-TRIES = 3_000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 60
+TRIES = 3_000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 30
 SECONDS = 0.6
 SERVICE = memory_service()
 KEY = log_key(SERVICE, ORIGIN)
