@@ -9,11 +9,10 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TypeAlias
 
 from vault.accesslog.leaves import LONGEST_LEAF
-from vault.accesslog.merkle import HASH_BYTES
+from vault.accesslog.merkle import HASH_BYTES, node_hash
 from vault.errors import KeyMissingError, RefusedError, TamperedError
 
 WIDTH = 256
@@ -234,7 +233,7 @@ def subtree_root(hashes: Sequence[bytes]) -> bytes:
     """Give the root over a power of two of hashes."""
     row = list(hashes)
     while len(row) > 1:
-        row = [sha256(b"\x01" + row[at] + row[at + 1]).digest() for at in range(0, len(row), 2)]  # node_hash, in line
+        row = [node_hash(row[at], row[at + 1]) for at in range(0, len(row), 2)]
     return row[0]
 
 
