@@ -96,18 +96,25 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What the rules say of a request.
+class Asked:
+    """A checkpoint that a key of the log signed: its note and what it says."""
 
-    :param reply: the refusal; None where the checkpoint continues the last cosigned one.
-    :param note: the checkpoint's note and what it says, where a key of the log signed it.
-    :param code: why it was refused.
-    """
+    note: Note
+    checkpoint: Checkpoint
 
-    reply: Reply | None
-    note: Note | None = None
-    checkpoint: Checkpoint | None = None
-    code: str = ""
+    @property
+    def head(self) -> Head:
+        """The checkpoint's tree."""
+        return Head(self.checkpoint.size, self.checkpoint.root)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is refused, and the checkpoint where the log signed one."""
+
+    code: str
+    reply: Reply
+    asked: Asked | None = None
 
 
 def refuse(status: int, code: str) -> Reply:
@@ -120,8 +127,8 @@ def conflict(size: int) -> Reply:
     return Reply(HTTPStatus.CONFLICT, f"{size}\n".encode("ascii"), SIZE_TYPE)
 
 
-def judge(data: bytes, keys: Sequence[VerifierKey], head: Head) -> Judged:
-    """Apply the rules.
+def judge(data: bytes, keys: Sequence[VerifierKey], head: Head) -> Asked | Refusal:
+    """Apply the rules; what passes continues the last cosigned checkpoint.
 
     :param data: the request's body.
     :param keys: of the one log that is known, newest first.
@@ -132,32 +139,29 @@ def judge(data: bytes, keys: Sequence[VerifierKey], head: Head) -> Judged:
         note = parse_note(request.note)
         origin = parse_checkpoint(note.text).origin
     except RefusedError as error:
-        return _no(HTTPStatus.BAD_REQUEST, error.code)
+        return Refusal(error.code, refuse(HTTPStatus.BAD_REQUEST, error.code))
     if origin != keys[0].name:
-        return _no(HTTPStatus.NOT_FOUND, "log_unknown")
+        return Refusal("log_unknown", refuse(HTTPStatus.NOT_FOUND, "log_unknown"))
     try:
-        checkpoint = open_checkpoint(request.note, keys)
+        asked = Asked(note, open_checkpoint(request.note, keys))
     except RefusedError as error:
-        return _no(HTTPStatus.FORBIDDEN, error.code)
-    return _continues(request, note, checkpoint, head)
+        return Refusal(error.code, refuse(HTTPStatus.FORBIDDEN, error.code))
+    return _continues(request, asked, head)
 
 
-def _continues(request: AddCheckpoint, note: Note, checkpoint: Checkpoint, head: Head) -> Judged:
-    if request.old > checkpoint.size:
-        return Judged(refuse(HTTPStatus.BAD_REQUEST, "old_beyond"), note, checkpoint, "old_beyond")
+def _continues(request: AddCheckpoint, asked: Asked, head: Head) -> Asked | Refusal:
+    size, root = asked.head.size, asked.head.root
+    if request.old > size:
+        return Refusal("old_beyond", refuse(HTTPStatus.BAD_REQUEST, "old_beyond"), asked)
     if request.old != head.size:
-        return Judged(conflict(head.size), note, checkpoint, "old_differs")
-    if checkpoint.size == head.size > 0 and checkpoint.root != head.root and not request.proof:
-        return Judged(conflict(head.size), note, checkpoint, "root_differs")
+        return Refusal("old_differs", conflict(head.size), asked)
+    if size == head.size > 0 and root != head.root and not request.proof:
+        return Refusal("root_differs", conflict(head.size), asked)
     try:
-        verify_consistency(head.size, checkpoint.size, request.proof, head.root, checkpoint.root)
+        verify_consistency(head.size, size, request.proof, head.root, root)
     except TamperedError as error:
-        return Judged(refuse(HTTPStatus.UNPROCESSABLE_ENTITY, error.code), note, checkpoint, error.code)
-    return Judged(None, note, checkpoint)
-
-
-def _no(status: int, code: str) -> Judged:
-    return Judged(refuse(status, code), code=code)
+        return Refusal(error.code, refuse(HTTPStatus.UNPROCESSABLE_ENTITY, error.code), asked)
+    return asked
 
 
 def _unreadable() -> UnreadableError:
