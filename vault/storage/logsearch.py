@@ -39,9 +39,13 @@ def newest(connection: Connection, wanted: Wanted, limit: int) -> list[LeafRow]:
     )
     given = [(clause, value) for clause, value in asked if value is not None]
     where = " and ".join(["reader is not null", *(clause for clause, _ in given)])
+    # asked for a time alone, the database would walk back from the newest row; "offset 0" has it take the index on time
+    alone = wanted.reader is None and wanted.tag is None and wanted.case is None
+    fence: LiteralString = " offset 0" if alone else ""
     rows = connection.execute(
         "select idx, leaf, entry, staff, case_ref, tag, reader, at from log_leaves"  # noqa: S608 - our own words
-        f" where {where} order by idx desc limit %s",
+        f" where idx in (select idx from (select idx from log_leaves where {where}{fence}) as fit"
+        " order by idx desc limit %s) order by idx desc",
         (*(value for _, value in given), limit),
     ).fetchall()
     return [
