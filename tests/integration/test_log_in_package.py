@@ -201,7 +201,7 @@ def test_an_answer_brings_its_proofs_and_names_readers_to_who_asked_for_them(roa
 
     told: dict[str, Any] = json.loads(files["log.json"])
     assert {use["name"] for use in told["uses"]} >= {"Clinician", "DSR Vault, collector"}
-    proved = [use for use in told["uses"] if use["proof"] is not None]
+    proved = [use for use in [*told["uses"], *told["disclosures"]] if use["proof"] is not None]
     assert {use["purpose"] for use in proved} >= {"identify", "collect", "review"}
     assert closed is not None
     assert told["complete_until"] == closed.isoformat()
