@@ -68,6 +68,18 @@ def test_a_log_keeps_proving_itself_while_its_key_is_rotated(bench: LogBench) ->
     assert verify_database(bench.database, keys, bench.shelf).faults == []
 
 
+def test_what_a_retired_key_signed_last_is_continued_by_who_knows_it(bench: LogBench) -> None:
+    before, after = Custody(make_keys()), Custody(make_keys())
+    grow(bench, 5)
+    publish(LogParts(bench.database, before, ORIGIN), bench.shelf)
+    size = grow(bench, 5)
+
+    parts = LogParts(bench.database, after, ORIGIN, older=log_keys(before, ORIGIN))
+
+    assert publish(parts, bench.shelf).size == size
+    assert verify_published(ShelfSource(bench.shelf), (*log_keys(after, ORIGIN), *parts.older)).faults == []
+
+
 def test_a_key_that_is_not_known_any_more_stops_publishing(bench: LogBench) -> None:
     grow(bench, 5)
     publish(bench.parts, bench.shelf)
