@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from vault.accesslog.cosign import WitnessKey, make_cosignature, render_witness_vkey
 from vault.accesslog.log import AccessLog
-from vault.accesslog.notes import VerifierKey, render_vkey
+from vault.accesslog.notes import Note, VerifierKey, parse_note, render_note, render_vkey
 from vault.accesslog.publish import LogParts, publish
 from vault.cli import main
 from vault.crypto.keyring import KeyRing
@@ -175,10 +178,66 @@ def test_a_web_address_checks_out(house: House, tmp_path: Path) -> None:
     assert (result.exit_code, answer(result)["ok"]) == (0, True)
 
 
+def cosign(folder: Path, time: datetime) -> str:
+    """Cosign a copy's checkpoint; give the witness's key."""
+    witness = Ed25519PrivateKey.generate()
+    key = WitnessKey("dpo.example/witness", witness.public_key().public_bytes_raw())
+    note = parse_note((folder / "checkpoint").read_bytes())
+    line = make_cosignature(note.text, key, time, witness.sign)
+    (folder / "checkpoint").write_bytes(render_note(Note(note.text, (*note.signatures, line))))
+    return render_witness_vkey(key)
+
+
+def test_every_named_witness_must_have_cosigned(house: House, tmp_path: Path) -> None:
+    folder = house.copy(tmp_path)
+    witness = cosign(folder, datetime(2026, 11, 20, 8, tzinfo=UTC))
+    other = render_witness_vkey(WitnessKey("other.example/witness", bytes(31) + b"\1"))
+    asked = ("verify", str(folder), "--key", house.vkey, "--json")
+
+    seen = run(*asked, "--witness", witness, "--since", "2026-11-20T07:59:00Z")
+    missed = run(*asked, "--witness", witness, "--witness", other)
+    old = run(*asked, "--witness", witness, "--since", "2026-11-20T08:00:01+00:00")
+
+    assert (seen.exit_code, answer(seen)["cosigned"]) == (0, {"dpo.example/witness": "2026-11-20T08:00:00+00:00"})
+    assert (missed.exit_code, answer(missed)["faults"]) == (
+        1,
+        [{"code": "not_cosigned", "at": "checkpoint other.example/witness"}],
+    )
+    assert (old.exit_code, answer(old)["faults"]) == (
+        1,
+        [{"code": "cosigned_long_ago", "at": "checkpoint dpo.example/witness"}],
+    )
+    assert (
+        "cosigned by dpo.example/witness at 2026-11-20T08:00:00+00:00" in run(*asked[:-1], "--witness", witness).stdout
+    )
+
+
+def test_an_older_key_of_the_log_may_be_given_beside_the_newer(house: House, tmp_path: Path) -> None:
+    folder = house.copy(tmp_path)
+    newer = render_vkey(VerifierKey(ORIGIN, house.service.client("keeper").public("desk")))
+
+    assert run("verify", str(folder), "--key", newer, "--key", house.vkey).exit_code == 0
+    assert run("verify", "--key", newer, "--key", house.vkey).exit_code == 0
+    assert run("verify", str(folder), "--key", newer).exit_code == 1
+
+
+def test_the_published_head_of_the_database_is_asked_for_its_witness() -> None:
+    witness = render_witness_vkey(WitnessKey("dpo.example/witness", bytes(31) + b"\1"))
+
+    result = run("verify", "--witness", witness, "--json")
+
+    assert answer(result)["faults"] == [{"code": "not_cosigned", "at": "published checkpoint dpo.example/witness"}]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "exit_code"),
     [
         (["verify", "."], "key_missing", 2),
+        (["verify", ".", "--key", "VKEY", "--key", "VKEY"], "verifier_keys_differ", 2),
+        (["verify", ".", "--key", "VKEY", "--witness", "VKEY"], "witness_key_malformed", 2),
+        (["verify", ".", "--key", "VKEY", "--since", "2026-11-20T08:00Z"], "since_unfit", 2),
+        (["verify", ".", "--key", "VKEY", "--witness", "WVKEY", "--since", "2026-11-20T08:00"], "since_unfit", 2),
+        (["verify", ".", "--key", "VKEY", "--witness", "WVKEY", "--since", "yesterday"], "since_unfit", 2),
         (["verify", ".", "--key", "nonsense"], "verifier_key_malformed", 2),
         (["verify", "/nowhere", "--key", "VKEY"], "log_source", 2),
         (["verify", "http://127.0.0.1:9/", "--key", "VKEY"], "log_away", 3),
@@ -186,7 +245,9 @@ def test_a_web_address_checks_out(house: House, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_and_parts_out_of_reach(house: House, words: list[str], code: str, exit_code: int) -> None:
-    result = run(*[word.replace("VKEY", house.vkey) for word in words], "--json")
+    witness = render_witness_vkey(WitnessKey("dpo.example/witness", bytes(31) + b"\1"))
+
+    result = run(*[word.replace("WVKEY", witness).replace("VKEY", house.vkey) for word in words], "--json")
 
     assert (answer(result)["error"], result.exit_code) == (code, exit_code)
 
