@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "bench": "vault.cli.bench:bench",
     "form": "vault.cli.form:form",
     "register": "vault.cli.register:register",
+    "witness": "vault.cli.witness:witness",
 }
 
 

@@ -109,7 +109,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejected:
     """Why a request is refused, and the checkpoint where the log signed one."""
 
     code: str
@@ -127,7 +127,7 @@ def conflict(size: int) -> Reply:
     return Reply(HTTPStatus.CONFLICT, f"{size}\n".encode("ascii"), SIZE_TYPE)
 
 
-def judge(data: bytes, keys: Sequence[VerifierKey], head: Head) -> Asked | Refusal:
+def judge(data: bytes, keys: Sequence[VerifierKey], head: Head) -> Asked | Rejected:
     """Apply the rules; what passes continues the last cosigned checkpoint.
 
     :param data: the request's body.
@@ -139,28 +139,28 @@ def judge(data: bytes, keys: Sequence[VerifierKey], head: Head) -> Asked | Refus
         note = parse_note(request.note)
         origin = parse_checkpoint(note.text).origin
     except RefusedError as error:
-        return Refusal(error.code, refuse(HTTPStatus.BAD_REQUEST, error.code))
+        return Rejected(error.code, refuse(HTTPStatus.BAD_REQUEST, error.code))
     if origin != keys[0].name:
-        return Refusal("log_unknown", refuse(HTTPStatus.NOT_FOUND, "log_unknown"))
+        return Rejected("log_unknown", refuse(HTTPStatus.NOT_FOUND, "log_unknown"))
     try:
         asked = Asked(note, open_checkpoint(request.note, keys))
     except RefusedError as error:
-        return Refusal(error.code, refuse(HTTPStatus.FORBIDDEN, error.code))
+        return Rejected(error.code, refuse(HTTPStatus.FORBIDDEN, error.code))
     return _continues(request, asked, head)
 
 
-def _continues(request: AddCheckpoint, asked: Asked, head: Head) -> Asked | Refusal:
+def _continues(request: AddCheckpoint, asked: Asked, head: Head) -> Asked | Rejected:
     size, root = asked.head.size, asked.head.root
     if request.old > size:
-        return Refusal("old_beyond", refuse(HTTPStatus.BAD_REQUEST, "old_beyond"), asked)
+        return Rejected("old_beyond", refuse(HTTPStatus.BAD_REQUEST, "old_beyond"), asked)
     if request.old != head.size:
-        return Refusal("old_differs", conflict(head.size), asked)
+        return Rejected("old_differs", conflict(head.size), asked)
     if size == head.size > 0 and root != head.root and not request.proof:
-        return Refusal("root_differs", conflict(head.size), asked)
+        return Rejected("root_differs", conflict(head.size), asked)
     try:
         verify_consistency(head.size, size, request.proof, head.root, root)
     except TamperedError as error:
-        return Refusal(error.code, refuse(HTTPStatus.UNPROCESSABLE_ENTITY, error.code), asked)
+        return Rejected(error.code, refuse(HTTPStatus.UNPROCESSABLE_ENTITY, error.code), asked)
     return asked
 
 

@@ -12,11 +12,12 @@ from vault.accesslog.notes import Note, VerifierKey, render_note
 from vault.accesslog.sources import Source
 from vault.accesslog.witness.audit import read_on
 from vault.accesslog.witness.keys import Signer
-from vault.accesslog.witness.protocol import Asked, Refusal, Reply, judge, refuse
+from vault.accesslog.witness.protocol import Asked, Rejected, Reply, judge, refuse
 from vault.accesslog.witness.state import Memory, State
 from vault.errors import KeyMissingError, OutOfReachError, RefusedError
 
 READING_SECONDS: Final = 3.0  # for one request; less than the publisher waits
+SOURCE_SECONDS: Final = 2.0  # for one resource of the published log
 _EVIDENCE = frozenset({"root_differs", "not_proved"})
 
 
@@ -46,7 +47,7 @@ class WitnessService:
         """
         with self.state.change() as memory:
             asked = judge(data, self.keys, memory.remembered().head)
-            if isinstance(asked, Refusal):
+            if isinstance(asked, Rejected):
                 if asked.asked and asked.code in _EVIDENCE:
                     self._keep(memory, asked.asked, asked.code)
                 return asked.reply
