@@ -148,18 +148,18 @@ def test_half_a_megabyte_is_read_with_one_query_and_one_unwrap_per_key_kind(
     house: House, collector: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receipt = collector.receipt(house.people[4].subject, RecordKind)
-    before, blocks, connect = house.uses(), list[int](), Database.connect
+    before, asked, ask = house.uses(), list[int](), Database.ask
 
-    def counted(database: Database) -> Any:
-        blocks.append(1)
-        return connect(database)
+    def counted(database: Database, *words: Any, **more: Any) -> Any:
+        asked.append(1)
+        return ask(database, *words, **more)
 
-    monkeypatch.setattr(Database, "connect", counted)
+    monkeypatch.setattr(Database, "ask", counted)
     records = collector.register.read(receipt, house.people[4].subject, RecordKind, case=CASE)
 
     assert len(records) > 600
     assert len(house.uses()) - len(before) == 2
-    assert len(blocks) == 3  # the rows, and each wrapped key
+    assert len(asked) == 3  # the rows, and each wrapped key
 
 
 @pytest.mark.parametrize("misfit", ["nothing", "forged", "spent", "expired", "case", "subject", "kinds"])

@@ -115,7 +115,8 @@ class _Run:
     def _entries(self, connection: Connection, horizon: datetime | None) -> None:
         """Hold the looks whose receipts have expired against the uses in the window."""
         first = position(connection, ENTRIES)
-        while horizon is not None and (found := leaves_from(connection, first, horizon, _PIECE)):
+        latest = self._parts.now() + CLOCKS
+        while horizon is not None and (found := leaves_from(connection, first, Span(horizon, latest), _PIECE)):
             for row in found:
                 self._held(connection, row)
             first = found[-1].index + 1

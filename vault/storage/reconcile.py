@@ -1,8 +1,9 @@
 """What the key service's audit is held against: leaves by subject, case or time, and whose key an owner is; blind."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from vault.storage.database import Connection
@@ -48,18 +49,14 @@ def searches(connection: Connection, span: Span) -> list[FoundLeaf]:
     return list(map(_leaf, connection.execute(_FOUND + where, (span.since, span.until))))
 
 
-def leaves_from(connection: Connection, index: int, until: datetime, most: int) -> list[FoundLeaf]:
-    """Return looks in order from an index on, up to the first that is later; days' leaves are passed over."""
+def leaves_from(connection: Connection, index: int, early: Span, most: int) -> list[FoundLeaf]:
+    """Return looks in order from an index on, up to the first that is not due yet; days' leaves are passed over.
+
+    :param early: looks of this span are not due yet; one that calls itself later still holds up nobody.
+    """
     where = "idx >= %s and at is not null order by idx limit %s"
     rows = map(_leaf, connection.execute(_FOUND + where, (index, most)))
-    return list(_until(rows, until))
-
-
-def _until(rows: Iterator[FoundLeaf], until: datetime) -> Iterator[FoundLeaf]:
-    for row in rows:
-        if row.at > until:
-            return
-        yield row
+    return list(takewhile(lambda row: not early.since < row.at <= early.until, rows))
 
 
 def cases_of_arrivals(connection: Connection, refs: Collection[str]) -> dict[str, str]:
