@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vault.accesslog.cosign import WitnessKey, make_cosignature
 from vault.accesslog.leaves import Leaf, parse_leaf, render_leaf
-from vault.accesslog.merkle import RightEdge, leaf_hash
-from vault.accesslog.notes import LONGEST_NOTE, Checkpoint, Note, parse_note, render_note
+from vault.accesslog.merkle import RightEdge, consistency_proof, leaf_hash
+from vault.accesslog.notes import LONGEST_NOTE, Checkpoint, Note, open_checkpoint, parse_note, render_note
 from vault.accesslog.publish import log_key, sign_checkpoint
-from vault.accesslog.tiles import CHECKPOINT, TileWriter, history_name, render_bundle
+from vault.accesslog.tiles import CHECKPOINT, TileReader, TileWriter, history_name, render_bundle
 from vault.accesslog.verify import Wanted, verify_published
+from vault.accesslog.witness.protocol import AddCheckpoint, Asked, Head, judge, render_request
 from vault.errors import KeyMissingError
 from vault.testing.accesslog import ORIGIN
 from vault.testing.keyservice import memory_service
@@ -117,6 +118,18 @@ def codes(shelf: Shelf) -> tuple[set[str], set[str]]:
     return found - by_witness, found & by_witness
 
 
+def asked(forged: Shelf) -> bool:
+    """Ask the witness to cosign a forged log, with the best proof that there is; tell whether it would."""
+    head = Head(SIZES[-1], ROOTS[SIZES[-1]])
+    size = open_checkpoint(forged[CHECKPOINT], KEY).size
+    reader = TileReader(lambda name, _: forged[name], size)
+    proof = consistency_proof(min(head.size, size), size, reader.node)
+    return any(
+        isinstance(judge(render_request(AddCheckpoint(old, tuple(proof), forged[CHECKPOINT])), (KEY,), head), Asked)
+        for old in {head.size, size, 0}
+    )
+
+
 def unsigned(leaves: Sequence[bytes]) -> Shelf:
     """Forge a log without the log's key: everything but the checkpoints, which stay the true ones."""
     forged, _ = published(leaves)
@@ -130,6 +143,12 @@ def resigned(leaves: Sequence[bytes]) -> Shelf:
 
 def test_the_true_log_is_not_accused() -> None:
     assert codes(TRUE) == (set(), set())
+
+
+def test_the_witness_cosigns_what_the_true_log_grows_to() -> None:
+    grown = resigned([*LEAVES, *[other(leaf) for leaf in LOOKS[:20]]])
+
+    assert asked(grown)
 
 
 @pytest.mark.parametrize("attack", REWRITES)
@@ -147,6 +166,7 @@ def test_a_rewritten_and_re_signed_log_is_found_by_the_witness_and_by_nobody_els
         alone, with_witness = codes(forged)
         assert alone == set(), (attack, at)  # the table in docs/formats/access-log.md says so
         assert with_witness == {"not_cosigned"}, (attack, at)
+        assert not asked(forged), (attack, at)
         note, true = parse_note(forged[CHECKPOINT]), parse_note(TRUE[CHECKPOINT])
         forged[CHECKPOINT] = render_note(Note(note.text, (*note.signatures, true.signatures[-1])))
         _, with_old_line = codes(Shelf(forged))
@@ -182,6 +202,7 @@ def test_a_fork_is_found_by_the_witness_at_every_place() -> None:
         fork = resigned([*LEAVES[:at], *[other(leaf) for leaf in LOOKS[:20]]])
         alone, with_witness = codes(fork)
         assert (alone, with_witness) == (set(), {"not_cosigned"}), at
+        assert not asked(fork), at
         without_the_key, _ = codes(unsigned([*LEAVES[:at], *[other(leaf) for leaf in LOOKS[:20]]]))
         assert without_the_key, at
 
