@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from vault.accesslog.days import close_days
 from vault.accesslog.entries import Access
 from vault.accesslog.leaves import Leaf, render_leaf
 from vault.accesslog.log import AccessLog
@@ -107,6 +108,16 @@ def empty(database: Database) -> None:
         connection.execute("truncate log_leaves, log_checkpoints, log_edge, log_days, log_tiles, log_claims")
         connection.execute("truncate log_progress")
         connection.execute("insert into log_edge (size, hashes) values (0, '')")
+
+
+def close_in(info: str, now: datetime) -> None:
+    """Close the days that have ended, as a process of its own does.
+
+    :param info: the database's connection string.
+    """
+    database = Database(info)
+    close_days(database, now)
+    database.close()
 
 
 def publish_leaves(shelf: MemoryShelf, leaves: Sequence[bytes], service: KeyService, *sizes: int) -> None:
