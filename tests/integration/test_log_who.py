@@ -14,21 +14,32 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vault.accesslog.completeness import verify_complete
+from vault.accesslog.cosign import WitnessKey, make_cosignature, render_witness_vkey
 from vault.accesslog.days import close_days
 from vault.accesslog.leaves import parse_day, parse_leaf
 from vault.accesslog.log import AccessLog
 from vault.accesslog.merkle import leaf_hash, verify_inclusion
-from vault.accesslog.notes import VerifierKey, open_checkpoint, parse_vkey, render_vkey
+from vault.accesslog.notes import (
+    Note,
+    VerifierKey,
+    open_checkpoint,
+    parse_note,
+    parse_vkey,
+    render_note,
+    render_vkey,
+)
 from vault.accesslog.publish import LogParts, publish
 from vault.accesslog.tlogproof import parse_map_proof, parse_proof, verify_proof
 from vault.cli import main
 from vault.crypto.keyring import KeyRing
-from vault.settings import LogSettings, Settings
+from vault.settings import LogSettings, Settings, WitnessSettings
 from vault.settings_keys import KeySettings
 from vault.storage.database import Database
 from vault.storage.keys import SealedKeyTable, WrappedKeyTable
+from vault.storage.log import keep_cosigned, last_checkpoint
 from vault.storage.migrate import migrate
 from vault.testing.accesslog import ORIGIN, SUBJECT, MemoryShelf, empty, look
 from vault.testing.keyservice import RunningKeyService, start_key_service
@@ -223,6 +234,21 @@ def proofs_of(folder: Path, vkey: str) -> list[str]:
     return ["--proof", *proofs, "day.tlog-proof", "--map", *maps, "--key", vkey]
 
 
+def readme(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Type what the README says."""
+    text = (folder / "README.txt").read_text(encoding="utf-8")
+    (command,) = [line.strip() for line in text.splitlines() if line.strip().startswith("python3 standalone.py")]
+    return subprocess.run(  # noqa: S602 - the line that a person would type
+        command.replace("python3", f"{sys.executable} -I", 1),
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_a_bundle_is_checked_by_what_lies_in_it(house: House, bundle: Path) -> None:
     proved = check(bundle, *proofs_of(bundle, house.vkey))
     said = check(bundle, program="openings.py")
@@ -235,18 +261,7 @@ def test_a_bundle_is_checked_by_what_lies_in_it(house: House, bundle: Path) -> N
 
 
 def test_the_readmes_command_works_as_it_stands(house: House, bundle: Path) -> None:
-    text = (bundle / "README.txt").read_text(encoding="utf-8")
-    (command,) = [line.strip() for line in text.splitlines() if line.strip().startswith("python3 standalone.py")]
-
-    done = subprocess.run(  # noqa: S602 - the line that a person would type
-        command.replace("python3", f"{sys.executable} -I", 1),
-        shell=True,
-        cwd=bundle,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done, text = readme(bundle), (bundle / "README.txt").read_text(encoding="utf-8")
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "everything agrees"), done.stdout + done.stderr
     assert "Up to the end of 2026-11-20 these are all 2 looks" in text
@@ -369,6 +384,54 @@ def test_what_a_kill_left_is_no_hindrance(house: House, tmp_path: Path) -> None:
     assert check(tmp_path / "evidence", program="openings.py").returncode == 0
     assert not left.exists()
     assert house.database
+
+
+def cosign(house: House, folder: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Path:
+    """Have a witness cosign the newest checkpoint, and name it in the settings."""
+    private = Ed25519PrivateKey.generate()
+    key = WitnessKey("witness.example/w1", private.public_key().public_bytes_raw())
+    vkey_file = folder / "witness.vkey"
+    vkey_file.write_text(render_witness_vkey(key) + "\n")
+    with house.database.connect() as connection:
+        size, note = last_checkpoint(connection) or (0, "")
+        signed = parse_note(note.encode())
+        signature = make_cosignature(signed.text, key, SATURDAY, private.sign)
+        keep_cosigned(connection, size, render_note(Note(signed.text, (*signed.signatures, signature))).decode())
+    witness = WitnessSettings(url="http://127.0.0.1:9", vkey_file=vkey_file)
+    named = settings.model_copy(update={"log": settings.log.model_copy(update={"witnesses": [witness]})})
+    monkeypatch.setattr("vault.office.load", lambda: named)
+    return vkey_file
+
+
+def test_a_witnessed_bundle_names_its_witness(
+    house: House, opened: tuple[House, Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vkey_file, folder = cosign(house, tmp_path, monkeypatch, opened[1]), tmp_path / "witnessed"
+
+    answer(run("--bundle", str(folder), "--json"))
+
+    assert (folder / "witnesses.vkey").read_text() == vkey_file.read_text()
+    assert "witness.example/w1" in (folder / "checkpoint").read_text(encoding="utf-8")
+    done = readme(folder)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "everything agrees"), done.stdout + done.stderr
+    (folder / "day.tlog-proof").write_text(
+        "".join(line for line in (folder / "day.tlog-proof").open(encoding="utf-8") if "witness.example" not in line)
+    )
+    assert readme(folder).returncode == 1
+
+
+def test_that_nobody_looked_is_evidence_too(house: House, tmp_path: Path) -> None:
+    ask = ["log", "who", "--subject", "P-NOBODY", "--bundle", str(tmp_path / "first"), "--json"]
+    answer(CliRunner().invoke(main, ask))
+    publish(LogParts(house.database, house.service.client("keeper"), ORIGIN), MemoryShelf())
+    ask[5] = str(tmp_path / "second")
+    answer(CliRunner().invoke(main, ask))
+
+    first, second = readme(tmp_path / "first"), readme(tmp_path / "second")
+    assert first.returncode == 0, first.stderr  # her only entry is this asking, which no checkpoint covers yet
+    assert second.returncode == 0, second.stderr
+    assert "these are all 0 looks at this subject up to the end of 2026-11-20" in second.stdout
+    assert len(list((tmp_path / "second" / "map").iterdir())) in {1, 2}
 
 
 def test_an_unpublished_log_makes_no_bundle(house: House, tmp_path: Path) -> None:
