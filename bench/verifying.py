@@ -39,10 +39,11 @@ def verifying_rows(say: Callable[[str], None]) -> Iterator[Row]:
         ours = _checked([sys.executable, "-c", _DSR, "log", "verify", str(folder), "--key", vkey])
         alone = _checked([sys.executable, "-I", standalone.__file__, str(folder), "--key", vkey])
     note = f"{ENTRIES} entries of {SUBJECTS} subjects, {DAYS} closed days all recomputed, {_CHECKPOINTS} checkpoints"
+    note = f"{note}; {ours[2]:.0f} s of CPU"
     yield Row("verifying/log", ours[0], "s", limit=60.0, at_most=True, note=note)
     yield Row("verifying/memory", ours[1], _MIB, limit=300.0, at_most=True, note="the most at once, Python included")
     told = "the one file without our code, on the same log"
-    yield Row("verifying/alone", alone[0], "s", note=told)
+    yield Row("verifying/alone", alone[0], "s", note=f"{told}; {alone[2]:.0f} s of CPU")
     yield Row("verifying/alone-memory", alone[1], _MIB, note=told)
 
 
@@ -66,12 +67,12 @@ def _write(folder: Path) -> str:
     return render_vkey(log_key(service, _ORIGIN))
 
 
-def _checked(command: Sequence[str]) -> tuple[float, float]:
-    """Run a verifier; give its seconds and the most memory that it held, in MiB."""
+def _checked(command: Sequence[str]) -> tuple[float, float, float]:
+    """Run a verifier; give its seconds, the most memory that it held, in MiB, and its CPU-seconds."""
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
         _, status, used = os.wait4(running.pid, 0)
         running.returncode = os.waitstatus_to_exitcode(status)
     if running.returncode != 0:
         raise WrongUseError("bench_log_wrong", "a verifier did not find the bench's own log sound; run make test")
-    return time.perf_counter() - begun, used.ru_maxrss / _KIB
+    return time.perf_counter() - begun, used.ru_maxrss / _KIB, used.ru_utime + used.ru_stime

@@ -8,7 +8,7 @@ from datetime import date
 from hashlib import sha256
 
 from vault.accesslog.leaves import TAG_BYTES, Day
-from vault.accesslog.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
+from vault.accesslog.merkle import EMPTY_ROOT, HASH_BYTES
 from vault.errors import LimitError
 
 MOST_TAGS = 5_000_000
@@ -105,7 +105,9 @@ class DayCheck:
         row = self.lines()
         while len(row) > 1:
             odd = row[-1:] if len(row) % 2 else []
-            row = [node_hash(left, right) for left, right in zip(row[::2], row[1::2], strict=False)] + odd
+            row = [
+                sha256(b"\x01" + left + right).digest() for left, right in zip(row[::2], row[1::2], strict=False)
+            ] + odd
         return row[0] if row else EMPTY_ROOT
 
 
