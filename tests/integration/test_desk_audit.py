@@ -18,6 +18,7 @@ from vault.office import holds
 from vault.steps.audit import Auditing
 from vault.steps.parts import Parts, Staff
 from vault.steps.review import open_draft
+from vault.storage.readers import readers
 from vault.testing.deskcases import RunningDesk, running_desk
 from vault.testing.htmlpage import Element
 from vault.testing.staff import DeskError, StaffClient, sign_assertion
@@ -67,6 +68,13 @@ def looks(desk: RunningDesk, actor: str, count: int, *, when: datetime, subject:
     )
     with desk.installation.office("desk") as parts:
         parts.log.record([replace(look, at=when + timedelta(seconds=number)) for number in range(count)])
+
+
+def test_whoever_comes_in_is_noted_with_her_roles(desk: RunningDesk) -> None:
+    desk.staff("auditor", "dpo", sub="59")
+
+    with desk.installation.office("keeper") as parts, parts.database.connect() as connection:
+        assert readers(connection)["staff:59"] == {"auditor", "dpo"}
 
 
 def rows(page: Element) -> list[dict[str, str]]:

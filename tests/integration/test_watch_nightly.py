@@ -13,9 +13,10 @@ from vault.accesslog.entries import Access
 from vault.domain.calendar import HELSINKI
 from vault.domain.case import Case, CaseEvent, Channel, Event, Stage
 from vault.domain.roles import Purpose
-from vault.steps.watch import watch
+from vault.steps.watch import TASK, watch
 from vault.storage.alarms import Alarm, open_alarms
 from vault.storage.database import Connection, conninfo
+from vault.storage.progress import position
 from vault.storage.readers import note_reader, readers
 from vault.testing.installation import Installation, installed
 
@@ -160,6 +161,8 @@ def test_machines_and_searches_of_the_log_are_no_reading_of_patients(
     read(installation, "staff:5", at(10), [])
     for number in range(4):
         read(installation, "staff:5", at(11, number), [], subject=f"P-{number}")
+        read(installation, "staff:5", at(22, number), [], subject=f"P-{number}")  # a fifth patient would ring
+    read(installation, "staff:5", at(22, 30), [])
 
     assert run(installation) == {"days": 1, "alarms": 0}
 
@@ -201,6 +204,16 @@ def test_two_at_once_ring_once(installation: Installation, owner: Connection) ->
 
     assert sorted(one["alarms"] for one in done) == [0, 0, 1]
     assert [alarm.count for alarm in rung(installation)] == [1]
+
+
+def test_nobody_else_has_the_place_until_the_transaction_ends(installation: Installation, owner: Connection) -> None:
+    run(installation)
+    with owner.transaction(), psycopg.connect(conninfo(installation.settings().database)) as other:
+        position(owner, TASK)
+        other.execute("set lock_timeout = '100ms'")
+
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            position(other, TASK)
 
 
 def test_a_run_that_dies_at_an_alarm_leaves_none_and_the_next_rings_all(

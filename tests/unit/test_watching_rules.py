@@ -101,6 +101,13 @@ def test_patients_who_waited_for_nobody_ring_from_three_on(count: int, rings: bo
     assert codes(seen) == (["no_relationship"] if rings else [])
 
 
+@pytest.mark.parametrize(("count", "rings"), [(5, False), (6, True)])
+def test_who_answers_many_has_a_few_more_such_calls(count: int, rings: bool) -> None:
+    seen = looks(DAY, 60) + looks(DAY, count, name="closed", needed=False)
+
+    assert ("no_relationship" in codes(seen)) is rings
+
+
 def test_looking_three_times_at_one_patient_is_one_patient() -> None:
     assert codes([Seen(at(DAY, hour), "one", needed=False) for hour in range(8, 18)]) == []
 
