@@ -241,3 +241,29 @@ def test_second_daemon_on_the_socket_is_refused(files: KeyDirectory, tmp_path: P
 
         assert (done.returncode, done.stderr.split(":")[0]) == (2, "socket_in_use")
         assert daemon.client("operator").public("case")
+
+
+def test_the_log_s_signer_of_a_directory_is_exchanged_and_its_list_kept(tmp_path: Path) -> None:
+    dsr("init", tmp_path, "--json")
+    listed, directory = tmp_path / "log.vkey", ("--directory", tmp_path, "--json")
+    first = listed.read_text()
+
+    added = json.loads(dsr("signer", "add", "log", *directory).stdout)
+    listed.write_text(first)
+    unlisted = dsr("signer", "promote", "log", "2", *directory)
+    again = json.loads(dsr("signer", "add", "log", *directory).stdout)
+    promoted = dsr("signer", "promote", "log", "2", *directory)
+    retired = json.loads(dsr("signer", "retire", "log", "1", *directory).stdout)
+
+    assert (unlisted.returncode, json.loads(unlisted.stdout)["error"]) == (1, "signer_unlisted")
+    assert (added["vkey"], added["held"]) == (again["vkey"], [1, 2])
+    assert promoted.returncode == 0, promoted.stdout
+    assert (retired["primary"], retired["held"]) == (2, [2])
+    assert listed.read_text() == f"{added['vkey']}\n{first}"
+
+
+def test_only_the_log_s_signer_has_versions(tmp_path: Path) -> None:
+    dsr("init", tmp_path, "--json")
+
+    assert dsr("signer", "add", "desk", "--directory", tmp_path).returncode == 2
+    assert dsr("signer", "promote", "log", "2", "--directory", tmp_path).returncode == 2

@@ -7,7 +7,7 @@ import click
 from vault.cli.keys_places import FILE, settings_for
 from vault.cli.keys_roots import HUP, change, places, status_of
 from vault.cli.output import Answer, answering
-from vault.crypto.custody import Custody
+from vault.crypto.custody import Custody, Keys
 from vault.crypto.holder import Holder, Versions
 from vault.crypto.holder_signers import add_held_signer, promote_held_signer, retire_held_signer
 from vault.crypto.holders import open_holder
@@ -36,7 +36,7 @@ def signer() -> None:
 def add(name: str, vkey_file: Path | None, directory: Path | None, **given: Path | None) -> Answer:
     """Add a version of NAME; it signs nothing yet. Give its public half to everybody who checks the log."""
     settings = settings_for(directory, given, {})
-    listed = vkey_file or (KeyDirectory(directory).public(name) if directory else None)
+    listed = _listed(name, vkey_file, directory)
     origin = _origin(listed)
     if settings.custody == "local":
         holder: Holder = Custody(change(settings, lambda keys: add_signer(keys, name)))
@@ -58,19 +58,29 @@ def add(name: str, vkey_file: Path | None, directory: Path | None, **given: Path
 @signer.command("promote")
 @_NAME
 @_NUMBER
+@_LISTED
 @places
 @answering
-def promote(name: str, number: int, directory: Path | None, **given: Path | None) -> Answer:
+def promote(name: str, number: int, vkey_file: Path | None, directory: Path | None, **given: Path | None) -> Answer:
     """Let version NUMBER of NAME sign first, once the running key service holds it; older ones sign beside it."""
     settings = settings_for(directory, given, {})
     running = _running(settings, name)
     if running is not None and number not in running.held:
         raise RefusedError("signer_not_loaded", f"the key service does not hold version {number} yet; {HUP} first")
     unseen = "" if running else "the key service was not reached: make sure that each one holds this version; "
+    listed = _listed(name, vkey_file, directory)
     if settings.custody != "local":
         line = promote_held_signer(settings, name, number)
-        return _told(open_holder(settings).signers(name), [unseen + line])
-    keys = change(settings, lambda keys: promote_signer(keys, name, number))
+        holder = open_holder(settings)
+        _check_listed(listed, holder, name, number)
+        return _told(holder.signers(name), [unseen + line])
+
+    def promoted(keys: Keys) -> Keys:
+        after = promote_signer(keys, name, number)
+        _check_listed(listed, Custody(after), name, number)
+        return after
+
+    keys = change(settings, promoted)
     line = f"{unseen}version {number} is primary in the key file; {HUP}. Older versions sign beside it until retired"
     return _told(Custody(keys).signers(name), [line])
 
@@ -93,6 +103,19 @@ def retire(name: str, number: int, directory: Path | None, **given: Path | None)
         versions = open_holder(settings).signers(name)
     line = f"version {number} signs no more; {HUP}. Leave its line in every {name}.vkey: old checkpoints need it"
     return _told(versions, [line])
+
+
+def _listed(name: str, vkey_file: Path | None, directory: Path | None) -> Path | None:
+    return vkey_file or (KeyDirectory(directory).public(name) if directory else None)
+
+
+def _check_listed(listed: Path | None, holder: Holder, name: str, number: int) -> None:
+    """Let pass a version whose verifier key stands in the file, where one is known.
+
+    :raises RefusedError: it does not: what it signed would be a stranger's.
+    """
+    if listed is not None and vkey_of(holder, name, number, _origin(listed)) not in listed.read_text().splitlines():
+        raise RefusedError("signer_unlisted", f"{listed.name} lacks version {number}; run `dsr keys signer add` again")
 
 
 def _running(settings: KeySettings, name: str) -> Versions | None:
