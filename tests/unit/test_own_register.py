@@ -237,6 +237,15 @@ def test_each_receipt_names_the_use_of_the_keys_that_it_opens(house: House) -> N
     )
 
 
+def test_a_search_for_a_code_names_its_receipt(house: House) -> None:
+    receipt = house.log.receipt(None, [RecordKind.IDENTITY])
+    house.service.named.clear()
+
+    house.register.find(CODE, receipt)
+
+    assert house.service.named == [("mac", "subject", "", receipt.id)]
+
+
 def test_keys_that_are_opened_to_write_are_so_named(house: House) -> None:
     house.service.named.clear()
     house.register.add_subject(TWIN, *first("P-2", TWIN))
