@@ -1,11 +1,14 @@
 """A copy of the published log: proved before it is stored, resumed, and never replaced by another log's."""
 
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from vault.accesslog import folder as folder_module
 from vault.accesslog.folder import opened
 from vault.accesslog.mirror import ShelfSource, copy_log
 from vault.accesslog.notes import VerifierKey
@@ -191,6 +194,55 @@ def test_a_folder_takes_each_name_once(tmp_path: Path) -> None:
     assert caught.value.code == "log_copy_differs"
     assert (tmp_path / "tile/0/000").read_bytes() == b"one"
     assert (tmp_path / CHECKPOINT).read_bytes() == b"second"
+
+
+def test_a_file_is_forced_to_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    true_sync, true_rename = os.fsync, Path.rename
+
+    def sync(descriptor: int) -> None:
+        done.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        true_sync(descriptor)
+
+    def rename(path: Path, target: Path) -> Path:
+        done.append(f"rename {target.name}")
+        return true_rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "rename", rename)
+    with opened(tmp_path) as folder:
+        folder.put("a", b"one")
+        folder.put("b", b"two")
+        folder.replace(CHECKPOINT, b"three")
+
+    assert done == ["file", "rename a", "file", "rename b", "directory", "file", "rename checkpoint", "directory"]
+
+
+def test_what_a_killed_copier_left_is_saved_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(tmp_path) as folder:
+        folder.put("tile/0/000", b"one")  # and killed: nothing is saved
+    saved: set[str] = set()
+    monkeypatch.setattr(folder_module, "_sync", lambda directory: saved.add(str(directory.relative_to(tmp_path))))
+
+    with opened(tmp_path) as folder:
+        assert folder.has("tile/0/000")
+        folder.replace(CHECKPOINT, b"three")
+
+    assert saved == {".", "tile", "tile/0"}
+
+
+def test_a_file_stands_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path, __: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        with pytest.raises(OutOfReachError), opened(tmp_path) as folder:
+            folder.put("tile/0/000", b"one")
+    assert not (tmp_path / "tile/0/000").exists()
+
+    with opened(tmp_path) as folder:
+        assert folder.put("tile/0/000", b"one")
 
 
 def test_two_copiers_do_not_work_in_one_folder(tmp_path: Path) -> None:

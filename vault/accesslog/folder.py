@@ -25,8 +25,12 @@ class Folder:
         self._unsaved: set[Path] = set()
 
     def has(self, name: str) -> bool:
-        """Tell whether a name is there."""
-        return (self._root / name).is_file()
+        """Tell whether a name is there; if so, it will be saved with what is new."""
+        path = self._root / name
+        if not path.is_file():
+            return False
+        self._note(path.parent)  # whoever put it may have been killed before it was saved
+        return True
 
     def put(self, name: str, data: bytes) -> bool:
         """Store a file once; tell whether it is new.
@@ -48,25 +52,25 @@ class Folder:
         self.save()
 
     def save(self) -> None:
-        """Force the names of all new files to disk."""
+        """Force the names of all files that were put or met to disk."""
         for directory in sorted(self._unsaved):
             _sync(directory)
         self._unsaved.clear()
 
     def _write(self, path: Path, data: bytes) -> None:
-        self._make(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with self._draft.open("wb") as draft:
             draft.write(data)
             draft.flush()
             os.fsync(draft.fileno())
         self._draft.rename(path)
-        self._unsaved.add(path.parent)
+        self._note(path.parent)
 
-    def _make(self, directory: Path) -> None:
-        if not directory.is_dir():
-            self._make(directory.parent)
-            directory.mkdir(exist_ok=True)
-            self._unsaved.add(directory.parent)
+    def _note(self, directory: Path) -> None:
+        """Remember to save a directory and those above it, up to the copy's own."""
+        while directory not in self._unsaved:
+            self._unsaved.add(directory)
+            directory = directory.parent if directory != self._root else directory
 
 
 @contextmanager
