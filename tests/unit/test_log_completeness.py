@@ -89,6 +89,7 @@ def _dropped(kind: str) -> list[tuple[int, bytes]]:
         "one at two places": [*entries[1:], (entries[-1][0] - 1, entries[-1][1])],
         "one of another subject": [*entries[1:], other],
         "one more": [*entries, other],
+        "the last for another": [*entries[:-1], (entries[-1][0], leaf_of(TAGS[2], 59))],
         "one that is no look": [*entries[:-1], (entries[-1][0], render_day(DAY))],
         "one that is nothing": [*entries[:-1], (entries[-1][0], b"{}")],
         "one of a later version": [*entries[:-1], (entries[-1][0], entries[-1][1].replace(b'"v":1', b'"v":2'))],
@@ -104,6 +105,7 @@ def _dropped(kind: str) -> list[tuple[int, bytes]]:
         "one twice for another",
         "one of another subject",
         "one more",
+        "the last for another",
         "one that is no look",
         "one that is nothing",
         "one of a later version",
@@ -128,6 +130,15 @@ def test_a_line_that_the_map_does_not_hold_is_refused(change: Callable[[MapLine]
 
     with pytest.raises(TamperedError):
         verify_complete(TAGS[2], DAY, entries_of(TAGS[2]), ProvedLine(2, change(honest.line), honest.path))
+
+
+def test_a_map_that_gives_a_look_to_another_subject_proves_nothing() -> None:
+    entries = [entry for entry in entries_of(TAGS[2]) if entry[0] < SIZE]
+    lines = [map_line(TAGS[3], len(entries), leaf_hash(entries[-1][1]))]
+    day = Day(DAY.day, map_root(lines), SIZE, 1)
+
+    with pytest.raises(TamperedError, match="not_complete"):
+        verify_complete(TAGS[2], day, entries, ProvedLine(0, parse_map_line(lines[0]), ()))
 
 
 def test_another_subjects_line_proves_nothing() -> None:

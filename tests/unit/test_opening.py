@@ -49,7 +49,9 @@ def test_it_is_not_the_key() -> None:
     assert key not in opening.key + opening.nonce
 
 
-@pytest.mark.parametrize("kind", ["key", "place", "changed", "cut", "empty", "format", "commitment", "two chunks"])
+@pytest.mark.parametrize(
+    "kind", ["key", "place", "changed", "cut", "empty", "format", "commitment", "two chunks", "no end"]
+)
 def test_what_is_not_sealed_there_has_no_opening(kind: str) -> None:
     key = new_key()
     envelope = seal(key, PLACE, SAID)
@@ -62,6 +64,7 @@ def test_what_is_not_sealed_there_has_no_opening(kind: str) -> None:
         "format": (key, PLACE, b"\x02" + envelope[1:]),
         "commitment": (key, PLACE, envelope[:30] + bytes([envelope[30] ^ 1]) + envelope[31:]),
         "two chunks": (key, PLACE, seal(key, PLACE, bytes(16_384))),
+        "no end": (key, PLACE, seal(key, PLACE, bytes(16_384))[:-16]),
     }[kind]
 
     with pytest.raises(TamperedError, match="envelope_tampered"):

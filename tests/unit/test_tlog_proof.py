@@ -126,6 +126,7 @@ def _broken(proof: TlogProof) -> dict[str, bytes]:
         "extra twice": whole.replace(b"extra " + extra, b"extra " + extra + b"\nextra " + extra),
         "a space in base64": whole.replace(step, step[:8] + b" " + step[8:]),
         "no padding": whole.replace(step, step.rstrip(b"=")),
+        "spare bits": whole.replace(step, step[:-2] + bytes([step[-2] + 1]) + b"="),
         "a short hash": whole.replace(step, base64.b64encode(proof.path[0][:-1])),
         "carriage returns": whole.replace(b"\n", b"\r\n"),
         "no blank line": whole.replace(b"\n\n", b"\n", 1),
@@ -138,7 +139,7 @@ def _broken(proof: TlogProof) -> dict[str, bytes]:
 
 BROKEN = (
     "nothing|another head|no index|a leading zero|a negative index|a huge index|two spaces|extra behind|extra twice|"
-    "a space in base64|no padding|a short hash|carriage returns|no blank line|a blank line before the path|"
+    "a space in base64|no padding|spare bits|a short hash|carriage returns|no blank line|a blank line before the path|"
     "too many steps|not ASCII|too long"
 )
 
