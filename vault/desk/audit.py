@@ -1,12 +1,13 @@
 """The auditor's page: searches the access log by reader, patient, day and purpose; each search is logged itself."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 
 from vault.accesslog.search import SHOWN, Hits, Query
 from vault.desk.numbers import number_in
 from vault.desk.render import Page
 from vault.desk.visit import Visit
-from vault.domain.calendar import HELSINKI
+from vault.domain.calendar import FIRST_YEAR, HELSINKI, LAST_YEAR
 from vault.domain.case import REFERENCE
 from vault.domain.roles import OfficeName, Purpose
 from vault.errors import RefusedError
@@ -27,7 +28,7 @@ def search(visit: Visit) -> Page:
     if visit.desk.auditing is None:
         raise RefusedError("search_not_here", "this desk does not hold what searching the log takes; ask the operator")
     try:
-        hits = visit.desk.auditing.find(visit.session.staff, _query(asked, visit.field("before")))
+        hits = visit.desk.auditing.find(visit.session.staff, query_of(asked, visit.field("before")))
     except RefusedError as error:
         if error.code not in FAULTS:
             raise
@@ -48,7 +49,12 @@ def _page(visit: Visit, asked: dict[str, str], hits: Hits | None, fault: str | N
     return Page("audit.html", values, 422 if fault else 200)
 
 
-def _query(asked: dict[str, str], before: str) -> Query:
+def query_of(asked: Mapping[str, str], before: str) -> Query:
+    """Read the form's fields.
+
+    :param before: the place before which a further page begins, or ''.
+    :raises RefusedError: a day is none (code ``search_day``).
+    """
     about = asked["patient"].upper()
     case = about if REFERENCE.fullmatch(about) else None
     purpose = asked["purpose"]
@@ -74,6 +80,9 @@ def _moment(asked: str, later: timedelta) -> datetime | None:
     if not asked:
         return None
     try:
-        return datetime.combine(date.fromisoformat(asked) + later, time(), HELSINKI)
-    except (ValueError, OverflowError):
-        raise RefusedError("search_day", "write a day as 2026-11-20") from None
+        day = date.fromisoformat(asked)
+    except ValueError:
+        day = date.min
+    if not FIRST_YEAR <= day.year < LAST_YEAR:
+        raise RefusedError("search_day", "write a day as 2026-11-20")
+    return datetime.combine(day + later, time(), HELSINKI)

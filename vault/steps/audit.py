@@ -35,12 +35,16 @@ class Auditing(Private):
         """
         if not staff.roles & MAY_SEARCH:
             raise NotAllowedError("not_an_auditor", "auditors and data protection officers search the log")
-        _check(query)
+        check(query)
         look = access(self._parts, Purpose.AUDIT, case=None, subject=query.subject, kinds=[KIND], staff=staff)
         return self._search.find(record(self._parts, [look])[0], query)
 
 
-def _check(query: Query) -> None:
+def check(query: Query) -> None:
+    """Let a search pass that names something, and names it as the log does.
+
+    :raises RefusedError: ``search_reader``, ``search_patient``, ``search_day`` or ``search_empty``.
+    """
     if query.actor is not None and not _ACTOR.fullmatch(query.actor):
         raise RefusedError("search_reader", "name a reader by her number, or an office as office:collector")
     if query.subject is not None and not SUBJECT.fullmatch(query.subject):
