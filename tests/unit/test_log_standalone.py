@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from vault.accesslog import standalone
 from vault.accesslog.completeness import MapLine, ProvedLine, map_line
 from vault.accesslog.cosign import WitnessKey, make_cosignature, render_witness_vkey
-from vault.accesslog.leaves import Day, Leaf, read_leaf
+from vault.accesslog.leaves import Day, Leaf, parse_leaf, read_leaf, render_leaf
 from vault.accesslog.merkle import RightEdge, inclusion_proof, leaf_hash
 from vault.accesslog.notes import Note, parse_note, render_note, render_vkey
 from vault.accesslog.publish import log_key
@@ -187,21 +187,49 @@ def test_both_judge_every_harmed_checkpoint_alike(tmp_path: Path) -> None:
             assert ours is (harmed == note)
 
 
+def test_the_golden_log_checks_out() -> None:
+    home = Path(__file__).parents[1] / "vectors/access_log"
+    keys = [standalone.Key(text, standalone.LOG) for text in (home / "log.vkey").read_text("ascii").split()]
+
+    assert " leaves, root " in standalone.check_log(home / "published", keys, [])
+
+
+def test_every_inclusion_proof_of_small_trees_leads_to_the_root_and_no_other_does() -> None:
+    hashes = [leaf_hash(b"%d" % number) for number in range(20)]
+    for size in range(1, 21):
+        root = node_of(hashes[:size])(5, 0)
+        assert standalone.root_over(hashes[:size]) == root
+        for index in range(size):
+            path = inclusion_proof(index, size, node_of(hashes))
+            assert standalone.root_from_path(hashes[index], index, size, path) == root
+            for wrong in (path[:-1], [*path, hashes[0]], path[::-1]):
+                if wrong != path:
+                    assert not leads(hashes[index], index, size, wrong, root)
+            assert not leads(hashes[index], index + 1, size, path, root)
+
+
+def leads(hashed: bytes, index: int, size: int, path: list[bytes], root: bytes) -> bool:
+    try:
+        return standalone.root_from_path(hashed, index, size, path) == root
+    except ValueError:
+        return False
+
+
 # --- one person's proofs ---
 
 
 class Person:
     """A subject's looks with all their proofs, in files."""
 
-    def __init__(self, copy: Copy, folder: Path, tag: bytes) -> None:
+    def __init__(self, copy: Copy, folder: Path, tag: bytes, leaves: list[bytes] = LEAVES) -> None:
         self.copy, self.folder = copy, folder
-        hashes = [leaf_hash(leaf) for leaf in LEAVES]
-        read = [read_leaf(leaf) for leaf in LEAVES]
+        hashes = [leaf_hash(leaf) for leaf in leaves]
+        read = [read_leaf(leaf) for leaf in leaves]
         self.at = [index for index, one in enumerate(read) if isinstance(one, Leaf) and one.tag == tag]
         day = max(index for index, one in enumerate(read) if isinstance(one, Day))
         for index in [*self.at, day]:
-            path = tuple(inclusion_proof(index, len(LEAVES), node_of(hashes)))
-            (folder / f"{index}.tlog-proof").write_bytes(render_proof(TlogProof(LEAVES[index], index, path, copy.note)))
+            path = tuple(inclusion_proof(index, len(leaves), node_of(hashes)))
+            (folder / f"{index}.tlog-proof").write_bytes(render_proof(TlogProof(leaves[index], index, path, copy.note)))
         self.day = folder / f"{day}.tlog-proof"
         closed = read[day]
         assert isinstance(closed, Day)
@@ -278,6 +306,34 @@ def test_another_subject_s_line_proves_nothing(person: Person) -> None:
         if other != hers(person):
             with pytest.raises(ValueError, match="not all looks"):
                 person.check(person.at, [other])
+
+
+@pytest.mark.parametrize("tag", [bytes(16), b"\x80" * 16, b"\xff" * 16], ids=["first", "between", "last"])
+def test_that_nobody_looked_is_proved_by_the_two_lines_beside(tmp_path: Path, tag: bytes) -> None:
+    first = parse_leaf(LEAVES[0])
+    later = render_leaf(Leaf(first.time, first.case, tag, first.entry, first.staff, first.use))  # after the last day
+    person = Person(Copy(tmp_path / "log", SERVICE, [*LEAVES, later]), tmp_path, tag, [*LEAVES, later])
+    behind = sum(line.tag < tag for line in person.lines)
+    beside = [index for index in (behind - 1, behind) if 0 <= index < len(person.lines)]
+
+    assert "these are all 0 looks" in person.check(person.at, beside)
+    for wrong in ([0, 2], [len(person.lines) // 3], [*range(len(person.lines) // 3)]):
+        if wrong != beside and set(beside) - set(wrong):
+            with pytest.raises(ValueError, match="looks at"):
+                person.check(person.at, wrong)
+
+
+def test_no_map_without_a_closed_day_and_no_two_subjects(person: Person) -> None:
+    other = next(index for index, leaf in enumerate(LEAVES) if getattr(read_leaf(leaf), "tag", TAG) not in {TAG, None})
+    path = tuple(inclusion_proof(other, len(LEAVES), node_of([leaf_hash(leaf) for leaf in LEAVES])))
+    (person.folder / f"{other}.tlog-proof").write_bytes(
+        render_proof(TlogProof(LEAVES[other], other, path, person.copy.note))
+    )
+    with pytest.raises(ValueError, match="looks at one subject"):
+        person.check([*person.at, other], [hers(person)])
+    person.day = person.folder / f"{person.at[0]}.tlog-proof"
+    with pytest.raises(ValueError, match="a closed day"):
+        person.check(person.at, [hers(person)])
 
 
 def test_a_changed_proof_is_refused(person: Person) -> None:
