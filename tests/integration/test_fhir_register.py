@@ -53,7 +53,7 @@ class Log:
             subject=subject,
             kinds=tuple(kind.value for kind in kinds),
         )
-        return self.book.issue(look, 0, NOW, timedelta(minutes=5))
+        return self.book.issue(look, 0, bytes(16), NOW, timedelta(minutes=5))
 
     def spend(self, receipt: LogReceipt, *, case: str | None, subject: str | None, kinds: Iterable[str]) -> None:
         self.book.spend(receipt, case=case, subject=subject, kinds=kinds, now=NOW)

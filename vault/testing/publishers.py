@@ -29,8 +29,8 @@ class Wares:
 
 def seeded_service() -> KeyService:
     """Make the key service that all these processes share: one log, one key."""
-    seeds = [dict.fromkeys(names, _SEED) for names in (BOXES, LABELS, SIGNERS)]
-    return Custody(Keys(1, {1: bytes(32)}, *seeds))
+    boxes, macs, signers = (dict.fromkeys(names, _SEED) for names in (BOXES, LABELS, SIGNERS))
+    return Custody(Keys(1, {1: bytes(32)}, boxes, macs, signers))
 
 
 def publisher(wares: Wares) -> Callable[[], object]:
