@@ -21,8 +21,9 @@ from vault.accesslog.verify import verify_published
 from vault.accesslog.witness.protocol import SIZE_TYPE
 from vault.errors import ConflictError, TamperedError
 from vault.settings import LogSettings, WitnessSettings
+from vault.steps import keep
 from vault.steps.parts import Parts
-from vault.steps.publishing import publish_log
+from vault.steps.publishing import publish_log, ringing
 from vault.storage.alarms import open_alarms
 from vault.storage.database import Database
 from vault.storage.log import lock_publishing
@@ -177,16 +178,30 @@ def test_a_log_that_does_not_continue_rings(house: CustodyHouse, stand: Stand, k
     with house.installation.owner() as connection:
         connection.execute("delete from log_checkpoints")
 
-    with pytest.raises(TamperedError):
+    with pytest.raises(TamperedError), ringing(keeper):
         publish_log(keeper)
 
     assert rung(house) == [("log_not_continued", "office:keeper", {"why": "log_rolled_back"})]
 
 
+def test_the_keepers_step_closes_the_day_publishes_and_rings(house: CustodyHouse, stand: Stand, keeper: Parts) -> None:
+    stand.answers = stand.cosigns
+    grow(house, 3)
+    assert keep.publish(keeper)["size"] > 3
+    check(house, keeper)
+    with house.installation.owner() as connection:
+        connection.execute("update log_edge set size = size + 1")
+
+    with pytest.raises(TamperedError):
+        keep.publish(keeper)
+
+    assert [code for code, _, _ in rung(house)] == ["log_not_continued"]
+
+
 def test_another_publisher_at_work_does_not_ring(house: CustodyHouse, keeper: Parts) -> None:
     with house.installation.owner() as connection:
         lock_publishing(connection)
-        with pytest.raises(ConflictError):
+        with pytest.raises(ConflictError), ringing(keeper):
             publish_log(keeper)
 
     assert rung(house) == []

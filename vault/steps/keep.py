@@ -9,7 +9,7 @@ from vault.steps.caps import forget
 from vault.steps.casefile import arrival_owner, case_owner, original_key
 from vault.steps.outbox import drop_letter
 from vault.steps.parts import Parts
-from vault.steps.publishing import publish_log
+from vault.steps.publishing import publish_log, ringing
 from vault.steps.rewrap import rewrap
 from vault.storage import outgoing
 from vault.storage.arrivals import of_case
@@ -22,8 +22,9 @@ _KEYS_ENOUGH = 50_000  # keys a run: some minutes; `dsr keys rewrap` does all at
 
 def publish(parts: Parts) -> dict[str, int]:
     """Close the day that has ended, publish a checkpoint and tiles of the access log; nothing new publishes nothing."""
-    close_days(parts.database, parts.now())
-    return publish_log(parts)
+    with ringing(parts):
+        close_days(parts.database, parts.now())
+        return publish_log(parts)
 
 
 def keep(parts: Parts) -> dict[str, int]:

@@ -3,6 +3,8 @@
 What a person must know of rings: a log that does not continue, a witness that saw another one, or none for a day.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,25 +24,30 @@ _BUSY: Final = "log_publishing"
 _ACCUSE: Final = frozenset({"witness_ahead", "witness_differs", "cosignature_wrong"})
 
 
-def publish_log(parts: Parts) -> dict[str, int]:
-    """Bring the published log up to the stored one; tell its size, and how many witnesses did and did not cosign.
+@contextmanager
+def ringing(parts: Parts) -> Iterator[None]:
+    """Ring when what happens inside finds that the log does not continue; another publisher at work is no fault.
 
-    :raises TamperedError: the stored log does not continue the published one; it rings.
-    :raises ConflictError: another publisher is at work, or a name holds other bytes, which rings.
+    :raises TamperedError: what is raised inside.
+    :raises ConflictError: what is raised inside.
     """
     try:
-        done = publish_and_ask(log_parts(parts), parts.objects)
+        yield
     except (TamperedError, ConflictError) as error:
         if error.code != _BUSY:
             with parts.database.connect() as connection:
-                raise_alarm(
-                    connection,
-                    AlarmCode.LOG_NOT_CONTINUED,
-                    at=parts.now(),
-                    actor=parts.actor,
-                    detail={"why": error.code},
-                )
+                told = {"why": error.code}
+                raise_alarm(connection, AlarmCode.LOG_NOT_CONTINUED, at=parts.now(), actor=parts.actor, detail=told)
         raise
+
+
+def publish_log(parts: Parts) -> dict[str, int]:
+    """Bring the published log up to the stored one; tell its size, and how many witnesses did and did not cosign.
+
+    :raises TamperedError: the stored log does not continue the published one.
+    :raises ConflictError: another publisher is at work, or a name holds other bytes.
+    """
+    done = publish_and_ask(log_parts(parts), parts.objects)
     _heard(parts, done)
     lacking = sum(not outcome.ok for outcome in done.outcomes)
     return {
