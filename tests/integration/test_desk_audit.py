@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from vault.accesslog.entries import Access
 from vault.accesslog.search import KIND, LOOKED, SHOWN, Hits, LogSearch, Query
 from vault.desk.app import create_app
+from vault.domain.alarms import AlarmCode
 from vault.domain.calendar import HELSINKI
 from vault.domain.roles import OfficeName, Purpose
 from vault.errors import NoReceiptError, NotAllowedError, OutOfReachError, TamperedError
@@ -18,6 +19,7 @@ from vault.office import holds
 from vault.steps.audit import Auditing
 from vault.steps.parts import Parts, Staff
 from vault.steps.review import open_draft
+from vault.storage.alarms import raise_alarm
 from vault.storage.readers import readers
 from vault.testing.deskcases import RunningDesk, running_desk
 from vault.testing.htmlpage import Element
@@ -216,6 +218,20 @@ def test_a_look_without_a_case_is_opened_by_whoever_has_a_log_key(desk: RunningD
 
     assert len(rows(page)) == 2
     assert "P-NOWHERE.1" in page.text
+
+
+def test_from_an_alarm_it_is_one_press_to_what_was_read_that_day(desk: RunningDesk) -> None:
+    day, other = (datetime(2026, 3, number, 9, tzinfo=UTC) for number in (26, 27))
+    for when in (day, other):
+        looks(desk, "staff:760", 1, when=when)
+    with desk.parts.database.connect() as connection:
+        detail = {"day": "2026-03-26", "patients": "6", "usual": "0"}
+        ref = raise_alarm(connection, AlarmCode.HOURS_UNUSUAL, at=other, actor="staff:760", detail=detail)
+    officer = desk.staff("dpo", sub="59")
+
+    found = rows(officer.send(officer.page(f"/alarms/{ref}").all("form", id="search-alarm")[0], {}))
+
+    assert [row["data-actor"] for row in found] == ["staff:760"]
 
 
 def find(audit: Parts, query: Query, staff: Staff = AUDITOR) -> Hits:

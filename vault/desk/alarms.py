@@ -14,7 +14,8 @@ def show(visit: Visit) -> Page:
     row = step.alarm_row(visit.desk.parts, visit.path("ref"))
     staff = visit.session.staff
     closes = Role.DPO in staff.roles and not row.emergencies and row.alarm.actor != staff.actor
-    return Page("alarm.html", {"row": row, "may_close": closes, "whys": CHOSEN})
+    values = {"row": row, "may_close": closes, "whys": CHOSEN, "may_search": visit.desk.auditing is not None}
+    return Page("alarm.html", values)
 
 
 def close(visit: Visit) -> Response:
