@@ -154,9 +154,10 @@ def test_a_witness_that_is_away_rings_after_a_day(house: CustodyHouse, stand: St
     [
         ((409, SIZE_TYPE, b"1000\n"), "witness_ahead"),
         ((409, SIZE_TYPE, b"3\n"), "witness_differs"),
+        ((422, "text/plain", b"not_proved\n"), "witness_refused"),
         ((200, "text/plain", "\u2014 {} {}\n".format(NAME, "A" * 100).encode()), None),
     ],
-    ids=["ahead", "differs", "a line of nobody's key"],
+    ids=["ahead", "differs", "refused", "a line of nobody's key"],
 )
 def test_a_witness_that_saw_another_log_rings_at_once(
     house: CustodyHouse, stand: Stand, keeper: Parts, reply: Reply, why: str | None

@@ -23,7 +23,7 @@ class AlarmCode(StrEnum):
     UNWRAP_WITHOUT_ENTRY = "unwrap_without_entry"  # a key was opened for which the access log has no look
     ENTRY_WITHOUT_UNWRAP = "entry_without_unwrap"  # the access log has a look for which no key was opened
     LOG_NOT_CONTINUED = "log_not_continued"  # the stored log does not continue the published one; nothing was signed
-    WITNESS_DISAGREES = "witness_disagrees"  # a witness saw another log than this one, or answered falsely
+    WITNESS_DISAGREES = "witness_disagrees"  # a witness saw another log than this one, refused it, or answered falsely
     WITNESS_SILENT = "witness_silent"  # a witness has cosigned nothing for a day
 
 

@@ -21,7 +21,7 @@ from vault.storage.progress import advance, moved_at, position
 
 SILENCE: Final = timedelta(days=1)
 _BUSY: Final = "log_publishing"
-_ACCUSE: Final = frozenset({"witness_ahead", "witness_differs", "cosignature_wrong"})
+_ACCUSE: Final = frozenset({"witness_ahead", "witness_differs", "witness_refused", "cosignature_wrong"})
 
 
 @contextmanager
