@@ -18,10 +18,10 @@ from vault.accesslog.completeness import MapLine, ProvedLine, map_line
 from vault.accesslog.cosign import WitnessKey, make_cosignature, render_witness_vkey
 from vault.accesslog.leaves import Day, Leaf, parse_leaf, read_leaf, render_leaf
 from vault.accesslog.merkle import RightEdge, inclusion_proof, leaf_hash
-from vault.accesslog.notes import Note, parse_note, render_note, render_vkey
+from vault.accesslog.notes import Note, Signature, parse_note, render_note, render_vkey, root_text
 from vault.accesslog.publish import log_key
 from vault.accesslog.sources import DirectorySource
-from vault.accesslog.tiles import CHECKPOINT
+from vault.accesslog.tiles import CHECKPOINT, history_name
 from vault.accesslog.tlogproof import TlogProof, parse_map_proof, render_map_proof, render_proof
 from vault.accesslog.verify import Wanted, verify_published
 from vault.crypto.keyservice import KeyService
@@ -52,16 +52,16 @@ class Copy:
         shelf.replace_locked(CHECKPOINT, self.note)
         self.folder, self.key = copy_to(shelf, folder), log_key(service, ORIGIN)
 
-    def both(self) -> tuple[bool, bool]:
+    def both(self, witnesses: tuple[WitnessKey, ...] = (WITNESS_KEY,)) -> tuple[bool, bool]:
         """Ask both verifiers whether all agrees."""
-        ours = verify_published(DirectorySource(self.folder), self.key, Wanted((WITNESS_KEY,)))
-        return ours.ok, alone(self.folder, render_vkey(self.key), render_witness_vkey(WITNESS_KEY))
+        ours = verify_published(DirectorySource(self.folder), self.key, Wanted(witnesses))
+        return ours.ok, alone(self.folder, render_vkey(self.key), [render_witness_vkey(one) for one in witnesses])
 
 
-def alone(folder: Path, vkey: str, witness: str) -> bool:
+def alone(folder: Path, vkey: str, witnesses: list[str]) -> bool:
     try:
         keys = [standalone.Key(vkey, standalone.LOG)]
-        standalone.check_log(folder, keys, [standalone.Key(witness, standalone.WITNESS)])
+        standalone.check_log(folder, keys, [standalone.Key(text, standalone.WITNESS) for text in witnesses])
     except (ValueError, OverflowError, OSError):
         return False
     return True
@@ -185,6 +185,79 @@ def test_both_judge_every_harmed_checkpoint_alike(tmp_path: Path) -> None:
             ours, theirs = copy.both()
             assert ours == theirs, (place, other)
             assert ours is (harmed == note)
+
+
+def signed(text: str, change: Callable[[bytes], bytes] = bytes) -> bytes:
+    """Sign any text as the log, and change the signature."""
+    key = log_key(SERVICE, ORIGIN)
+    return render_note(Note(text, (Signature(ORIGIN, key.identifier, change(SERVICE.sign("log", text.encode()))),)))
+
+
+@pytest.mark.parametrize(
+    ("size", "root", "sound"),
+    [
+        ("3\n", "ROOT\n", True),
+        ("3\n", "ROOT\nan extension\n", True),
+        ("3\n", "ROOT\n\nafter an empty line\n", False),
+        ("03\n", "ROOT\n", False),
+        ("+3\n", "ROOT\n", False),
+        ("\u0663\n", "ROOT\n", False),
+        ("4611686018427387905\n", "ROOT\n", False),
+        ("3\n", "AAAA\n", False),
+        ("3\n", "ROOT=\n", False),
+        ("3\n", "", False),
+        ("", "", False),
+    ],
+    ids=["true", "extended", "empty line", "zero", "plus", "arabic", "huge", "short", "padded", "no root", "no size"],
+)
+def test_both_judge_what_the_log_itself_signed_alike(tmp_path: Path, size: str, root: str, sound: bool) -> None:
+    copy = Copy(tmp_path / "log", SERVICE, LEAVES[:3])
+    true = root_text(node_of([leaf_hash(leaf) for leaf in LEAVES[:3]])(2, 0))
+    (copy.folder / CHECKPOINT).write_bytes(signed(f"{ORIGIN}\n{size}{root.replace('ROOT', true)}"))
+
+    assert copy.both(witnesses=()) == (sound, sound)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda value: b"\0" + value, lambda value: value + b"\0", lambda value: value[1:], lambda value: value * 2],
+    ids=["longer before", "longer behind", "shorter", "twice"],
+)
+def test_a_signature_has_its_length(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    copy = Copy(tmp_path / "log", SERVICE, LEAVES[:3])
+    note = parse_note(copy.note)
+    (copy.folder / CHECKPOINT).write_bytes(signed(note.text, change))
+    assert copy.both(witnesses=()) == (False, False)
+
+    log, witness = note.signatures
+    changed = Signature(witness.name, witness.identifier, change(witness.value))
+    (copy.folder / CHECKPOINT).write_bytes(render_note(Note(note.text, (log, changed))))
+    assert copy.both() == (False, False)
+
+
+def test_base64_has_one_spelling(tmp_path: Path) -> None:
+    copy = Copy(tmp_path / "log", SERVICE, LEAVES[:3])
+    text = copy.note.decode()
+    for at, sign in enumerate(text):
+        if sign == "=" and text[at - 1] != "=":
+            same = text[: at - 1] + chr(ord(text[at - 1]) + 1) + text[at:]  # other bits that nobody decodes
+            (copy.folder / CHECKPOINT).write_text(same, encoding="utf-8", newline="")
+            assert copy.both() == (False, False), at
+
+
+def test_an_older_checkpoint_that_was_put_back_and_a_signed_fork_are_found(copy: Copy) -> None:
+    newest = (copy.folder / CHECKPOINT).read_bytes()
+    (copy.folder / CHECKPOINT).write_bytes((copy.folder / history_name(256)).read_bytes())
+    assert copy.both(witnesses=()) == (False, False)
+
+    (copy.folder / CHECKPOINT).write_bytes(newest)
+    for size, other in ((256, 256), (256, 300), (300, 303)):
+        name = copy.folder / history_name(size)
+        whole = name.read_bytes()
+        name.write_bytes(signed(f"{ORIGIN}\n{other}\n{root_text(bytes(32))}\n"))
+        assert copy.both() == (False, False), (size, other)
+        name.write_bytes(whole)
+    assert copy.both() == (True, True)
 
 
 def test_the_golden_log_checks_out() -> None:
