@@ -101,11 +101,11 @@ def test_twenty_at_once_are_one(database: Database) -> None:
 
 
 def test_who_raises_the_same_at_once_waits_and_counts(database: Database) -> None:
-    with ThreadPoolExecutor(1) as pool, database.connect() as connection:
-        first = raise_alarm(connection, "a_code", at=NOW, actor="staff:7", case=CASE)
-        second = pool.submit(ring, database)
-        wait_until(lambda: second.done() or waits(connection), "the second to wait for the first")
-        connection.commit()
+    with ThreadPoolExecutor(1) as pool:
+        with database.connect() as connection:
+            first = raise_alarm(connection, "a_code", at=NOW, actor="staff:7", case=CASE)
+            second = pool.submit(ring, database)
+            wait_until(lambda: second.done() or waits(connection), "the second to wait for the first")
 
         assert second.result(timeout=60) == first
     assert counts(database) == [2]
