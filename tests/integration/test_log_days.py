@@ -19,6 +19,7 @@ from vault.accesslog.tlogproof import verify_proof
 from vault.errors import TamperedError
 from vault.storage import log as leaves
 from vault.storage.database import Database
+from vault.storage.days import counts, tags_from
 from vault.storage.migrate import migrate
 from vault.testing.accesslog import SUBJECT, LogBench, log_bench, look
 from vault.testing.postgres import postgres
@@ -183,15 +184,46 @@ def test_tags_at_every_place_of_the_map(bench: LogBench) -> None:
     record(bench, 300)
     close_days(bench.database, SATURDAY)
     publish(bench.parts, bench.shelf)
-    tags = [sha256(b"%d" % number).digest()[:16] for number in range(200)]
+    tags = [sha256(b"%d" % number).digest()[:16] for number in range(50)]
+    with bench.database.connect() as connection:
+        there = [found.tag for found in counts(connection, 600)]
+    behind = [(int.from_bytes(tag) + 1).to_bytes(16) for tag in (there[0], there[254], there[255], there[256])]
 
     with bench.database.connect() as connection:
         against = heads(connection)
-        for tag in [bytes(16), b"\xff" * 16, *tags]:
+        for tag in [bytes(16), b"\xff" * 16, *behind, *tags]:
             complete = completeness(connection, tag, against, against.size)
 
             assert complete is not None
             check_complete(tag, [], complete)
+
+
+def test_an_entry_that_the_day_does_not_count_is_missed(bench: LogBench) -> None:
+    record(bench, 3)
+    close_days(bench.database, SATURDAY)
+    publish(bench.parts, bench.shelf)
+    tag = bytes(16)
+
+    with bench.database.connect() as connection:
+        against = heads(connection)
+        complete = completeness(connection, tag, against, against.size)
+
+    assert complete is not None
+    check_complete(tag, [(6, b"behind the day")], complete)
+    with pytest.raises(TamperedError, match="not_complete"):
+        check_complete(tag, [(5, b"before it")], complete)
+
+
+def test_what_comes_while_a_day_is_counted_is_not_in_it(bench: LogBench) -> None:
+    record(bench, 3)  # 0: P-0000, 1-2: P-0001, 3-5: P-0002
+
+    with bench.database.connect() as connection:
+        found = {one.tag: one.count for one in counts(connection, 4)}
+        tags = tags_from(connection, b"", 3, 9)
+
+    assert sorted(found.values()) == [1, 1, 2]
+    assert len(tags) == 2
+    assert set(tags) < found.keys()
 
 
 def test_before_a_day_is_published_nothing_is_said_to_be_complete(bench: LogBench) -> None:

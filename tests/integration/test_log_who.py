@@ -93,7 +93,9 @@ def house(opened: tuple[House, Settings], monkeypatch: pytest.MonkeyPatch) -> Ho
     empty(made.database)
     log = made.log("desk")
     log.record([look(at=FRIDAY), look(at=FRIDAY, subject="P-OTHER"), look(at=FRIDAY, emergency="Kerttu needs it")])
-    close_days(made.database, SATURDAY)
+    keeper = Database(settings.database.for_office("keeper"))  # with no more rights than it has
+    assert close_days(keeper, SATURDAY)
+    keeper.close()
     log.record([look(at=SATURDAY, count=2, recipient="Kela")])
     publish(LogParts(made.database, made.service.client("keeper"), ORIGIN), MemoryShelf())
     log.record([look(at=SATURDAY, subject=None)])
@@ -286,6 +288,22 @@ def test_without_staff_a_bundle_names_no_reader(house: House, tmp_path: Path) ->
     assert all(base64.b64encode(part) not in everything for staff, _ in rows for part in [bytes(staff)])
     assert all(bytes(reader).hex().encode() not in everything for _, reader in rows)
     assert check(folder, program="openings.py").returncode == 0
+
+
+def test_a_bundle_opens_a_years_key_once(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, true = list[str](), KeyRing.data_key
+
+    def counted(ring: KeyRing, kind: str, ref: str) -> bytes:
+        opened.append(ref)
+        return true(ring, kind, ref)
+
+    monkeypatch.setattr(KeyRing, "data_key", counted)
+
+    answer(run("--with-staff", "--bundle", str(tmp_path / "evidence"), "--json"))
+
+    years = {f"{SUBJECT}/2026", f"{SUBJECT}/{datetime.now(UTC).year}"}  # this asking stands in the present one
+    assert (set(opened), len(opened)) == (years, len(years) + 1)  # once for the answer, once for the bundle
+    assert house.database
 
 
 def test_a_period_opens_its_days_and_proves_all(house: House, tmp_path: Path) -> None:

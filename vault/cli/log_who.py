@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def _write(folder: Path, parts: "Parts", told: "Told", subject: str, shown: Sequ
     keys = parse_vkeys(_read(settings.log.public_key_file))
     witnesses = [_read(witness.vkey_file).strip() for witness in settings.log.witnesses]
     handout = Handout(told, subject, frozenset(shown), staff, keys, witnesses)
-    write_bundle(folder, handout, parts.database, lambda ref: parts.keys.data_key("log", ref))
+    write_bundle(folder, handout, parts.database, cache(partial(parts.keys.data_key, "log")))
 
 
 def _read(path: Path) -> str:
