@@ -11,6 +11,7 @@ from vault.accesslog.publish import publish, sign_checkpoint
 from vault.accesslog.recount import verify_database
 from vault.accesslog.tiles import CHECKPOINT, history_name
 from vault.accesslog.verify import Verdict
+from vault.errors import ConflictError
 from vault.storage import log as table
 from vault.storage.database import Database
 from vault.storage.migrate import migrate
@@ -291,6 +292,22 @@ def test_a_lost_bucket_is_found(bench: LogBench) -> None:
     bench.shelf.versions.clear()
 
     assert faults(bench) == {("published_missing", f"published {history_name(5)}")}
+
+
+def test_the_very_first_checkpoint_stored_and_not_yet_published_is_no_fault(bench: LogBench) -> None:
+    fresh = log_bench(bench.database)
+    fresh.log.record([look()] * 3)
+    with pytest.raises(ConflictError):
+        publish(fresh.parts, Refusing())
+
+    assert verdict(fresh).ok
+
+
+class Refusing(MemoryShelf):
+    """A bucket that takes nothing."""
+
+    def put_locked(self, key: str, data: bytes) -> None:
+        raise ConflictError("refused", f"no {key} of {len(data)} bytes was put")
 
 
 def test_a_checkpoint_that_is_stored_and_not_yet_published_is_no_fault(bench: LogBench) -> None:

@@ -57,7 +57,7 @@ def verify_database(database: Database, keys: Keys, shelf: Shelf | None, wanted:
     if published and published.size > edge.size:
         verdict.blame("published_beyond", published.place)
     if shelf:
-        _check_published(shelf, published, stored.last, verdict)
+        _check_published(shelf, published, stored, verdict)
     verdict.size, verdict.root = edge.size, edge.root()
     return verdict
 
@@ -111,6 +111,7 @@ class _Stored:
         self._rows = self._sound(checkpoints(connection))
         self._next: _Claim | None = None
         self.last: _Claim | None = None
+        self.count = 0
         self._advance()
 
     def passes(self, edge: RightEdge) -> None:
@@ -132,6 +133,7 @@ class _Stored:
 
     def _sound(self, rows: Iterator[CheckpointRow]) -> Iterator[_Claim]:
         for row in rows:
+            self.count += 1
             place, data = f"{_CHECKPOINTS} {row.size}", row.note.encode()
             try:
                 checkpoint = open_checkpoint(data, self._keys)
@@ -174,8 +176,9 @@ def _newest(shelf: Shelf, keys: Keys, wanted: Wanted, verdict: Verdict) -> _Clai
     return _Claim(checkpoint.size, checkpoint.root, place, note)
 
 
-def _check_published(shelf: Shelf, head: _Claim | None, last: _Claim | None, verdict: Verdict) -> None:
+def _check_published(shelf: Shelf, head: _Claim | None, stored: _Stored, verdict: Verdict) -> None:
     """Compare the newest stored checkpoint with its published copy, and look for newer ones that the database lost."""
+    last = stored.last
     name = history_name(last.size) if last else ""
     for beyond in shelf.list_locked(HISTORY, after=name):
         verdict.blame("published_beyond", f"{_PUBLISHED} {beyond}")
@@ -186,7 +189,8 @@ def _check_published(shelf: Shelf, head: _Claim | None, last: _Claim | None, ver
     except KeyMissingError:
         # killed before the history, the publisher has put the head; killed before that, the head is an older one
         if head is None:
-            verdict.blame("published_missing", f"{_PUBLISHED} {name}")
+            if stored.count > 1:  # the very first may have been signed by a publisher that was killed then
+                verdict.blame("published_missing", f"{_PUBLISHED} {name}")
             return
         same = head.size < last.size or parse_note(head.note).text == parse_note(last.note).text
     if not same:
