@@ -13,7 +13,7 @@ from vault.accesslog.merkle import RightEdge, leaf_hash
 from vault.accesslog.sources import Source
 from vault.accesslog.tiles import WIDTH, fetch_bundle
 from vault.accesslog.witness.protocol import Head
-from vault.accesslog.witness.state import Memory, Reading
+from vault.accesslog.witness.state import Memory, ReadSoFar
 from vault.errors import TamperedError
 
 
@@ -51,7 +51,7 @@ def _bundle(source: Source, size: int, end: int) -> Sequence[bytes]:
     return fetch_bundle(source.fetch, index, min(WIDTH, end - index * WIDTH))[start:]
 
 
-def _take(memory: Memory, reading: Reading, leaves: Sequence[bytes]) -> Reading:
+def _take(memory: Memory, reading: ReadSoFar, leaves: Sequence[bytes]) -> ReadSoFar:
     tree = reading.tree()
     looks: list[tuple[int, bytes, bytes]] = []
     for leaf in leaves:
@@ -68,7 +68,7 @@ def _take(memory: Memory, reading: Reading, leaves: Sequence[bytes]) -> Reading:
     return reading
 
 
-def _close(memory: Memory, reading: Reading, day: Day, index: int) -> Reading:
+def _close(memory: Memory, reading: ReadSoFar, day: Day, index: int) -> ReadSoFar:
     """Recompute a closed day's map over the leaves that it covers."""
     if not reading.closed <= day.size <= index or (reading.day and day.day <= reading.day):
         raise TamperedError("day_out_of_order", "a day is closed twice or over leaves that it can't cover")
@@ -86,5 +86,5 @@ def _close(memory: Memory, reading: Reading, day: Day, index: int) -> Reading:
     return replace(reading, closed=day.size, day=day.day)
 
 
-def _grown(reading: Reading, tree: RightEdge) -> Reading:
+def _grown(reading: ReadSoFar, tree: RightEdge) -> ReadSoFar:
     return replace(reading, size=tree.size, edge=tree.packed())

@@ -47,7 +47,7 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadSoFar:
     """How far the log has been read.
 
     :param size: leaves read; ``edge`` their right edge as :meth:`vault.accesslog.merkle.RightEdge.packed` writes it.
@@ -150,12 +150,12 @@ class Memory:
         """Remember what is about to be cosigned."""
         self._run("update witness set size = ?, root = ?, at = ?", (head.size, head.root, int(at.timestamp())))
 
-    def reading(self) -> Reading:
+    def reading(self) -> ReadSoFar:
         """Tell how far the log has been read."""
         size, edge, closed, day = self._one("select size, edge, closed, day from reading")
-        return Reading(size, edge, closed, None if day is None else date.fromisoformat(day))
+        return ReadSoFar(size, edge, closed, None if day is None else date.fromisoformat(day))
 
-    def read(self, reading: Reading, looks: Iterable[tuple[int, bytes, bytes]]) -> None:
+    def read(self, reading: ReadSoFar, looks: Iterable[tuple[int, bytes, bytes]]) -> None:
         """Remember more leaves.
 
         :param looks: index, tag and leaf hash of those that have a tag.
@@ -198,7 +198,7 @@ class Memory:
         """Forget what was read, not what was cosigned."""
         self._run("delete from tags")
         self._run("delete from looks")
-        self.read(Reading(), ())
+        self.read(ReadSoFar(), ())
 
     def refuse(self, code: str, note: str, at: datetime) -> None:
         """Keep a checkpoint that was refused, as evidence; the same one once, and no more than a hundred."""
