@@ -6,10 +6,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from vault.accesslog.continuity import Published
 from vault.accesslog.log import AccessLog
 from vault.accesslog.merkle import RightEdge, leaf_hash
 from vault.accesslog.notes import open_checkpoint
-from vault.accesslog.publish import LogParts, Published, Shelf, publish
+from vault.accesslog.publish import LogParts, Shelf, publish
 from vault.accesslog.recount import verify_database
 from vault.accesslog.sources import DirectorySource
 from vault.accesslog.tiles import CHECKPOINT, history_name
@@ -138,12 +139,14 @@ def test_a_log_that_does_not_continue_is_not_signed(bench: LogBench, harm: str, 
     grow(bench, 4)
     before = {name: list(versions) for name, versions in bench.shelf.versions.items()}
     bench.run(harm)
+    signed = set(stored_notes(bench))
 
     with pytest.raises(TamperedError) as caught:
         publish(bench.parts, bench.shelf)
 
     assert caught.value.code == code
     assert bench.shelf.versions == before
+    assert set(stored_notes(bench)) == signed
 
 
 def test_a_shortened_log_is_not_signed(bench: LogBench) -> None:

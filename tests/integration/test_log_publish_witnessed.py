@@ -4,16 +4,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
-from threading import Thread
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vault.accesslog import publish as publishing
 from vault.accesslog.cosign import WitnessKey, make_cosignature, verify_cosignature
-from vault.accesslog.days import close_days
 from vault.accesslog.merkle import verify_consistency
 from vault.accesslog.mirror import ShelfSource
 from vault.accesslog.notes import (
@@ -22,15 +18,12 @@ from vault.accesslog.notes import (
     parse_checkpoint,
     parse_note,
     render_note,
-    render_vkeys,
     verify_note,
 )
 from vault.accesslog.publish import LogParts, log_keys, publish, publish_and_ask
 from vault.accesslog.recount import verify_database
 from vault.accesslog.tiles import CHECKPOINT, history_name
 from vault.accesslog.verify import verify_published
-from vault.accesslog.witness.keys import WitnessPlace, init
-from vault.accesslog.witness.service import WitnessService
 from vault.accesslog.witness_client import COSIGNED, Collected, Outcome, Prove, Witness
 from vault.crypto.custody import Custody, make_keys
 from vault.errors import OutOfReachError, TamperedError
@@ -274,56 +267,3 @@ def test_a_stored_cosigned_copy_of_another_checkpoint_stops_publishing(bench: Lo
 
     assert caught.value.code == "checkpoint_differs"
     assert bench.shelf.versions == before
-
-
-@pytest.fixture
-def dpo(bench: LogBench, tmp_path: Path) -> Iterator[Witness]:
-    """A real witness on the web, which reads the published log itself."""
-    place = WitnessPlace(tmp_path / "witness")
-    init(tmp_path / "witness", "dpo.example/witness", render_vkeys([bench.key]))
-    state, signer = place.open()
-    source = ShelfSource(bench.shelf)
-    service = WitnessService(state, signer, place.log_keys(), source, lambda: datetime.now(UTC), seconds=30.0)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            reply = service.add_checkpoint(self.rfile.read(int(self.headers["content-length"])))
-            self.send_response(reply.status)
-            self.send_header("Content-Type", reply.media_type)
-            self.end_headers()
-            self.wfile.write(reply.body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield Witness(f"http://127.0.0.1:{server.server_port}", signer.key)
-        server.shutdown()
-
-
-def test_a_real_witness_reads_what_was_put_and_cosigns_it(bench: LogBench, dpo: Witness) -> None:
-    witnessed = replace(bench.parts, witnesses=(dpo,))
-    for count in (3, 300):
-        grow(bench, count)
-        close_days(bench.database, NOW + timedelta(days=count))
-
-        done = publish_and_ask(witnessed, bench.shelf)
-
-        assert [outcome.code for outcome in done.outcomes] == [COSIGNED]
-        verify_cosignature(parse_note(bench.shelf.get_locked(CHECKPOINT)), dpo.key)
-    check(bench)
-
-
-def test_a_real_witness_cosigns_no_rewritten_log(bench: LogBench, dpo: Witness) -> None:
-    grow(bench, 30)
-    publish(replace(bench.parts, witnesses=(dpo,)), bench.shelf)
-    again = replace(log_bench(bench.database), service=bench.service, shelf=bench.shelf)
-    bench.shelf.versions.clear()
-    for count, code in ((20, "witness_ahead"), (10, "witness_differs"), (10, "witness_refused")):
-        grow(again, count)
-
-        done = publish_and_ask(replace(again.parts, witnesses=(dpo,)), again.shelf)
-
-        assert [outcome.code for outcome in done.outcomes] == [code]
-        assert done.head.cosigned == done.head.note

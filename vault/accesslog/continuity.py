@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vault.accesslog.merkle import RightEdge, leaf_hash
 from vault.accesslog.notes import Note, VerifierKey, open_checkpoint, parse_note, render_note
-from vault.accesslog.tiles import TileReader
+from vault.accesslog.tiles import WIDTH, TileReader
 from vault.errors import TamperedError
 from vault.storage import log as table
 from vault.storage.database import Connection
@@ -86,6 +86,17 @@ def published_edge(published: Published | None, reader: TileReader) -> RightEdge
     if edge.root() != published.root:
         raise differs("published_tiles_differ", "the published tiles do not give the published root")
     return edge
+
+
+def check_last_bundle(connection: Connection, reader: TileReader) -> None:
+    """Check that the stored leaves of the last, partial bundle are the published ones: they are put again with more.
+
+    :raises TamperedError: one differs.
+    """
+    full, partial = divmod(reader.size, WIDTH)
+    stored = [leaf_hash(leaf) for _, leaf in table.leaves(connection, full * WIDTH, reader.size)]
+    if partial and stored != reader.hashes(0, full):
+        raise differs("leaf_differs", "a stored leaf differs from the published one")
 
 
 def check_continues(connection: Connection, edge: RightEdge, stored: Published | None, live: RightEdge) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 from vault.accesslog.continuity import (
     Published,
     check_continues,
+    check_last_bundle,
     check_order,
     differs,
     live_edge,
@@ -122,7 +123,9 @@ def publish_and_ask(parts: LogParts, shelf: Shelf) -> Done:
         head = _head(shelf, keys)
         stored, live = stored_checkpoint(connection, keys), live_edge(connection)
         check_order(head, stored, live)
-        check_continues(connection, published_edge(head, _reader(shelf, head)), stored, live)
+        reader = _reader(shelf, head)
+        check_continues(connection, published_edge(head, reader), stored, live)
+        check_last_bundle(connection, reader)
         run = _Run(parts, shelf, connection, head)
         if stored:
             run.deliver(stored, ask=stored.size == live.size)
@@ -167,10 +170,7 @@ class _Run:
     def _tiles(self, target: Published) -> None:
         size = self._head.size if self._head else 0
         before = _reader(self._shelf, self._head)
-        partial = size % WIDTH
-        first = [leaf for _, leaf in table.leaves(self._connection, size - partial, size)]
-        if partial and [leaf_hash(leaf) for leaf in first] != before.hashes(0, size // WIDTH):
-            raise differs("leaf_differs", "a stored leaf differs from the published one")
+        first = [leaf for _, leaf in table.leaves(self._connection, size - size % WIDTH, size)]
         writer = TileWriter(self._once.put, self._once.put_bundle, before=before, leaves=first)
         for _, leaf in table.leaves(self._connection, size, target.size):
             writer.add(leaf, leaf_hash(leaf))
