@@ -147,6 +147,27 @@ def test_a_day_that_could_not_be_stored_whole_is_not_there(bench: LogBench, name
     assert len(said(bench)) == 1
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "update log_leaves set tag = null where idx = 4",
+        "update log_leaves set tag = set_byte(tag, 0, get_byte(tag, 0) # 1) where idx = 0",
+        "update log_leaves set tag = decode(repeat('00', 16), 'hex') where idx = 6",
+        "delete from log_leaves where idx = 2",
+    ],
+    ids=["untagged", "another tag", "a tag for nobody", "deleted"],
+)
+def test_over_a_changed_log_no_day_is_closed(bench: LogBench, harm: str) -> None:
+    record(bench, 3)
+    bench.log.record([look(subject=None, at=FRIDAY)])
+    bench.run(harm)
+
+    with pytest.raises(TamperedError, match="column_differs"):
+        close_days(bench.database, SATURDAY)
+
+    assert said(bench) == []
+
+
 @pytest.mark.parametrize("count", [1, 2, 255, 256, 257, 600])
 def test_everybody_is_told_completely(bench: LogBench, count: int) -> None:
     record(bench, count)

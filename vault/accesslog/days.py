@@ -25,7 +25,7 @@ def close_days(database: Database, now: datetime) -> date | None:
     """Close the newest Helsinki day that has ended, if it is not closed yet; give it.
 
     :param now: the present time, with a time zone.
-    :raises TamperedError: the log's edge is missing or does not fit.
+    :raises TamperedError: the log's edge is missing or does not fit, or a leaf is gone or has another tag.
     """
     with database.connect() as connection:
         day = _due(connection, now)
@@ -52,6 +52,10 @@ def _close(connection: Connection, day: date) -> None:
     if len(rows) != 1:
         raise TamperedError("log_edge_wrong", "the log's edge is missing; run dsr log verify")
     size = rows[0][1]
+    if table.unsound(connection, size):  # what a day's leaf says wrongly it says for good
+        raise TamperedError(
+            "column_differs", "a stored leaf is gone or has another tag; nothing was closed, run dsr log verify"
+        )
     tiles = _Tiles(connection)
     root = map_root(tiles.lines(size), tiles.seen)
     tiles.finish()

@@ -15,6 +15,11 @@ _COUNTS: Final = (
     "select g.tag, g.count, l.leaf from (select tag, count(*) as count, max(idx) as idx from log_leaves"
     " where tag is not null and idx < %s group by tag) g join log_leaves l using (idx) order by g.tag"
 )
+_SOUND: Final = (
+    "select count(*), min(idx) filter (where tag is distinct from"
+    """ decode(substring(encode(leaf, 'escape') from '"tag":"([0-9a-f]{32})"'), 'hex'))"""
+    " from log_leaves where idx < %s"
+)
 # one step of the index a tag, however many leaves a tag has
 _TAGS: Final = """
 with recursive there as (
@@ -78,6 +83,14 @@ def counts(connection: Connection, size: int) -> Iterator[TagCount]:
         cursor.itersize = _PIECE
         for tag, count, leaf in cursor.execute(_COUNTS, (size,)):
             yield TagCount(bytes(tag), int(count), bytes(leaf))
+
+
+def unsound(connection: Connection, size: int) -> bool:
+    """Tell whether one of the first leaves is gone, or carries another tag than its row.
+
+    :param size: how many leaves.
+    """
+    return connection.execute(_SOUND, (size,)).fetchone() != (size, None)
 
 
 def count_of(connection: Connection, tag: bytes, size: int) -> TagCount | None:
