@@ -196,6 +196,12 @@ def test_a_smaller_checkpoint_than_was_read_towards_is_read_anew(witness: Witnes
     waiting = replace(witness, source=ShelfSource(log.shelf, {"tile/entries/002.p/172"}))
     assert waiting.add_checkpoint(log.request(0, WHOLE)).status == HTTPStatus.SERVICE_UNAVAILABLE
 
+    false = render_request(AddCheckpoint(0, (), log.note(100, leaf_hash(b"no tree of these leaves"))))
+
+    reply = witness.add_checkpoint(false)
+
+    assert (reply.status, head(witness).size) == (HTTPStatus.SERVICE_UNAVAILABLE, 0)
+    assert witness.add_checkpoint(false).body == b"root_differs\n"
     assert cosigned(witness, log, 100, witness.add_checkpoint(log.request(0, 100)))
 
 
@@ -222,6 +228,7 @@ def test_of_two_requests_at_once_one_waits_and_neither_rolls_back(witness: Witne
     for thread in threads:
         thread.join()
 
+    assert len(replies) == 8
     good = [size for size, reply in replies.items() if reply.status == HTTPStatus.OK]
     assert len(good) == 1
     assert head(witness).size == good[0]
@@ -257,15 +264,21 @@ def test_check_finds_an_older_checkpoint_put_back(witness: WitnessService, log: 
     assert faults(NOW + timedelta(minutes=11)) == ["published_behind"]
 
 
-def test_check_finds_a_fork_and_cosigns_nothing(witness: WitnessService, log: SignedLog) -> None:
-    fork = SignedLog([*any_leaves(1), *LEAVES[1:]], log.service)
-    fork.publish(WHOLE)
-    witness.add_checkpoint(log.request(0, 300))
+@pytest.mark.parametrize("anew", [False, True], ids=["goes-on", "reads-anew"])
+def test_check_finds_a_fork_and_cosigns_nothing(anew: bool, witness: WitnessService, log: SignedLog) -> None:
+    looks = days_of_looks(2, 170, 9)
+    other = [looks[1], looks[0], *looks[2:170]]
+    fork = SignedLog([*other, close_day(other, date(2026, 11, 1)), *looks[2:100]], log.service)
+    fork.publish(len(fork.leaves))
+    witness.add_checkpoint(log.request(0, 171))
+    if anew:
+        with witness.state.change() as memory:
+            memory.forget()
 
     verdict = check_published(witness.state, witness.keys, ShelfSource(fork.shelf), NOW)
 
     assert [code for code, _ in verdict.faults] == ["root_differs"]
-    assert head(witness).size == 300
+    assert head(witness).size == 171
 
 
 def test_key_and_state_are_private_and_stay(tmp_path: Path, log: SignedLog) -> None:
