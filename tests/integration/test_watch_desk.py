@@ -202,11 +202,11 @@ def test_processes_that_race_for_the_last_place_open_exactly_as_many_as_the_limi
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["vault.testing.road"])
 
-    with ProcessPoolExecutor(len(orders), mp_context=context) as pool, desk.parts.database.connect() as connection:
-        connection.execute("select pg_advisory_xact_lock(hashtextextended('staff:181', 7045))")
-        running = [pool.submit(open_all, desk.installation.home, order, "181") for order in orders]
-        wait_until(lambda: waiting_for_a_lock(connection) == len(orders), "every process at the lock")
-        connection.commit()
+    with ProcessPoolExecutor(len(orders), mp_context=context) as pool:
+        with desk.parts.database.connect() as connection:
+            connection.execute("select pg_advisory_xact_lock(hashtextextended('staff:181', 7045))")
+            running = [pool.submit(open_all, desk.installation.home, order, "181") for order in orders]
+            wait_until(lambda: waiting_for_a_lock(connection) == len(orders), "every process at the lock")
         opened = {ref for done in running for ref in done.result(timeout=60)}
 
     assert len(opened) == LIMIT

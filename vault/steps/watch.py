@@ -29,7 +29,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Reader(Private):
+class KnownReader(Private):
     """Whoever made looks.
 
     :param actor: her id, or ``reader:`` and her mark when she never came in at the desk.
@@ -59,20 +59,20 @@ def watch(parts: Parts) -> dict[str, int]:
 
 def _found(
     parts: Parts, connection: Connection, days: Sequence[tuple[bytes, date]], end: int
-) -> Iterator[tuple[Reader, date, Finding]]:
+) -> Iterator[tuple[KnownReader, date, Finding]]:
     known = _known(parts, connection)
     cap = parts.settings.limits.patients_an_hour
     for mark, day in days:
-        reader = known.get(mark) or Reader(mark, f"reader:{mark.hex()}", frozenset())
+        reader = known.get(mark) or KnownReader(mark, f"reader:{mark.hex()}", frozenset())
         looks = _looks(connection, reader, day, end)
         for finding in judge(day, looks, cap):
             yield reader, day, finding
 
 
-def _known(parts: Parts, connection: Connection) -> dict[bytes, Reader]:
+def _known(parts: Parts, connection: Connection) -> dict[bytes, KnownReader]:
     roles = readers(connection)
     marks = _marks(parts, list(roles))
-    return {mark: Reader(mark, actor, roles[actor]) for mark, actor in zip(marks, roles, strict=True)}
+    return {mark: KnownReader(mark, actor, roles[actor]) for mark, actor in zip(marks, roles, strict=True)}
 
 
 def _marks(parts: Parts, actors: Sequence[str]) -> list[bytes]:
@@ -80,7 +80,7 @@ def _marks(parts: Parts, actors: Sequence[str]) -> list[bytes]:
     return [mac[:TAG_BYTES] for mac in macs]
 
 
-def _looks(connection: Connection, reader: Reader, day: date, end: int) -> list[Seen]:
+def _looks(connection: Connection, reader: KnownReader, day: date, end: int) -> list[Seen]:
     """Return a person's looks of a day and of the weeks before; whether they were needed is asked for the day only."""
     begins = datetime.combine(day, time(), HELSINKI)
     rows = list(looks_of(connection, reader.mark, begins - HISTORY, begins + _DAY, end))
@@ -94,7 +94,7 @@ def _looks(connection: Connection, reader: Reader, day: date, end: int) -> list[
 def _seen(
     rows: Iterable[tuple[datetime, str | None, bytes | None]],
     begins: datetime,
-    reader: Reader,
+    reader: KnownReader,
     events: Mapping[str, Sequence[CaseEvent]],
     broken: Sequence[tuple[str, datetime, datetime]],
 ) -> Iterator[Seen]:
