@@ -18,7 +18,7 @@ from vault.register.fhir.chart import MAPPINGS, Chart
 from vault.register.fhir.elements import parse_time
 from vault.register.fhir.narrative import plain_text
 from vault.register.fhir.parse import canonical, parse
-from vault.register.fhir.source import Reader, Source
+from vault.register.fhir.source import FhirReader, Source
 from vault.register.fhir.vocabulary import ELEMENTS
 from vault.register.form import render
 from vault.register.imports.bundles import Scanner
@@ -52,7 +52,7 @@ class Refs:
 
 def chart(*resources: dict[str, Any]) -> tuple[list[Record], Tally]:
     tally = Tally()
-    made = Chart("P-1", Reader(Refs(), Authors()), tally, own=["Patient/me"])
+    made = Chart("P-1", FhirReader(Refs(), Authors()), tally, own=["Patient/me"])
     return made.records([Source(json.loads(json.dumps(resource))) for resource in resources]), tally
 
 

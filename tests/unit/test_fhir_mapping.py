@@ -15,7 +15,7 @@ from vault.register.fhir.authors import Authors
 from vault.register.fhir.chart import Chart
 from vault.register.fhir.entry import UNKNOWN_TIME
 from vault.register.fhir.references import identifier_in, normal, persons
-from vault.register.fhir.source import Reader, Source
+from vault.register.fhir.source import FhirReader, Source
 from vault.register.tally import Tally
 from vault.testing.fhir_export import patient_resource
 from vault.testing.patients import patients
@@ -51,7 +51,7 @@ def authors() -> Authors:
 
 def chart(*resources: dict[str, Any], present: tuple[str, ...] = ()) -> tuple[list[Record], Tally]:
     tally = Tally()
-    made = Chart("P-1", Reader(Refs(), authors()), tally, own=["Patient/me"], present=present)
+    made = Chart("P-1", FhirReader(Refs(), authors()), tally, own=["Patient/me"], present=present)
     return made.records([Source(json.loads(json.dumps(resource))) for resource in resources]), tally
 
 

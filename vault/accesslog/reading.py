@@ -28,7 +28,7 @@ _CASE = "case:"
 T = TypeVar("T")
 
 
-class LogReader(Private, shows=("unreadable",)):
+class LogReader(Private):
     """Opens entries for one who may; the caller has logged that he reads.
 
     ``unreadable`` counts the entries whose key is gone, as it is twelve years later.

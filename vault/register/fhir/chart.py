@@ -29,7 +29,7 @@ from vault.register.fhir.plans import (
     service_request,
 )
 from vault.register.fhir.references import names_of, without_others
-from vault.register.fhir.source import Reader, Source, Spelling
+from vault.register.fhir.source import FhirReader, Source, Spelling
 from vault.register.fhir.visits import appointment, encounter
 from vault.register.tally import Tally
 
@@ -76,7 +76,7 @@ class Chart(Private, shows=("subject",)):
     def __init__(
         self,
         subject: str,
-        reader: Reader,
+        reader: FhirReader,
         tally: Tally,
         *,
         own: Collection[str],

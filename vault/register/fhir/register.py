@@ -21,7 +21,7 @@ from vault.register.fhir.client import FhirClient, Response
 from vault.register.fhir.elements import Content, Elements, resource_type
 from vault.register.fhir.people import code_of
 from vault.register.fhir.references import PERSON_ELEMENTS, identifier_in, normal, persons
-from vault.register.fhir.source import Reader, Source
+from vault.register.fhir.source import FhirReader, Source
 from vault.register.port import Look
 from vault.register.tally import Tally
 
@@ -153,7 +153,7 @@ class FhirRegister(Private):
                 _check_person(resource, own, self._client.base)
         if not any(resource.get("resourceType") == "Patient" for resource in resources):
             raise OutOfReachError("fhir_answer_short", "the FHIR server gave no Patient with the records; try again")
-        reader = Reader(_PlainRefs(), authors, self._client.base)
+        reader = FhirReader(_PlainRefs(), authors, self._client.base)
         chart = Chart(subject, reader, self.tally, own=[own])
         return chart.records([Source(resource) for resource in resources])
 

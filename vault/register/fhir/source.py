@@ -36,7 +36,7 @@ class Source(Private, shows=("place",)):
 
 
 @dataclass(frozen=True, slots=True)
-class Reader(Private):
+class FhirReader(Private):
     """How resources of one origin are read.
 
     :param refs: makes references.

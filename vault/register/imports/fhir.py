@@ -11,7 +11,7 @@ from vault.register.fhir.chart import Chart
 from vault.register.fhir.elements import Content, Elements, resource_type
 from vault.register.fhir.people import code_of
 from vault.register.fhir.references import names_of, persons
-from vault.register.fhir.source import Reader, Refs, Source
+from vault.register.fhir.source import FhirReader, Refs, Source
 from vault.register.imports.inputs import Fhir, Place, Read, resource_of
 from vault.register.imports.recipe import Refuse
 from vault.register.tally import Tally
@@ -30,7 +30,7 @@ class FhirRecipe(Private):
     def __init__(self, refs: Refs, base: str | None = None) -> None:
         self.form = Fhir()
         self._base = base
-        self._reader = Reader(refs, Authors(), base)
+        self._reader = FhirReader(refs, Authors(), base)
 
     def mark(self) -> bytes:
         """Return what makes another reading of the same input."""
