@@ -15,11 +15,13 @@ _COUNTS: Final = (
     "select g.tag, g.count, l.leaf from (select tag, count(*) as count, max(idx) as idx from log_leaves"
     " where tag is not null and idx < %s group by tag) g join log_leaves l using (idx) order by g.tag"
 )
-_SOUND: Final = (
-    "select count(*), min(idx) filter (where tag is distinct from"
-    """ decode(substring(encode(leaf, 'escape') from '"tag":"([0-9a-f]{32})"'), 'hex'))"""
-    " from log_leaves where idx < %s"
-)
+# a look's leaf holds the tag at one place from its end (vault.accesslog.leaves.render_leaf); searching is far slower
+_SOUND: Final = """
+select count(*), min(idx) filter (where coalesce(encode(tag, 'hex'), '') is distinct from
+    case when substr(leaf, octet_length(leaf) - 117, 7) = '"tag":"'::bytea
+        then encode(substr(leaf, octet_length(leaf) - 110, 32), 'escape') else '' end)
+from log_leaves where idx < %s
+"""
 # one step of the index a tag, however many leaves a tag has
 _TAGS: Final = """
 with recursive there as (
