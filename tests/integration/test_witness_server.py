@@ -57,12 +57,23 @@ def serving(directory: Path, published: Path) -> Iterator[str]:
             child.wait(30)
 
 
-@pytest.fixture(scope="module")
-def served(log: tuple[SignedLog, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
-    directory = tmp_path_factory.mktemp("witness")
+@contextmanager
+def witnessing(log: tuple[SignedLog, Path], directory: Path) -> Iterator[Witness]:
     init(directory, NAME, render_vkeys([log[0].key]))
     with serving(directory, log[1]) as url:
         yield Witness(url, parse_witness_vkey(WitnessPlace(directory).vkey_file.read_text().strip()))
+
+
+@pytest.fixture(scope="module")
+def served(log: tuple[SignedLog, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
+    with witnessing(log, tmp_path_factory.mktemp("witness")) as witness:
+        yield witness
+
+
+@pytest.fixture
+def fresh(log: tuple[SignedLog, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
+    with witnessing(log, tmp_path_factory.mktemp("fresh")) as witness:
+        yield witness
 
 
 def ask(log: SignedLog, size: int, *witnesses: Witness, note: bytes | None = None) -> Collected:
@@ -74,24 +85,24 @@ def codes(collected: Collected) -> list[str]:
 
 
 def test_a_log_is_cosigned_as_it_grows_and_whoever_checks_it_sees_that(
-    log: tuple[SignedLog, Path], served: Witness, tmp_path: Path
+    log: tuple[SignedLog, Path], fresh: Witness, tmp_path: Path
 ) -> None:
     made, _ = log
     for size in (1, 51, 51, 251, len(LEAVES)):
-        collected = ask(made, size, served)
+        collected = ask(made, size, fresh)
         assert codes(collected) == ["cosigned"]
         assert open_checkpoint(collected.note, made.key).size == size
-        assert verify_cosignature(parse_note(collected.note), served.key) == collected.outcomes[0].time
+        assert verify_cosignature(parse_note(collected.note), fresh.key) == collected.outcomes[0].time
 
     copied = copy_to(made.shelf, tmp_path)
-    wanted = Wanted(witnesses=(served.key,))
+    wanted = Wanted(witnesses=(fresh.key,))
     assert not verify_published(DirectorySource(copied), made.key, wanted).ok
     (copied / "checkpoint").write_bytes(collected.note)
     assert verify_published(DirectorySource(copied), made.key, wanted).ok
 
-    assert codes(ask(made, 51, served)) == ["witness_ahead"]
+    assert codes(ask(made, 51, fresh)) == ["witness_ahead"]
     forged = made.note(len(LEAVES), leaf_hash(b"fork"))
-    assert codes(ask(made, len(LEAVES), served, note=forged)) == ["witness_differs"]
+    assert codes(ask(made, len(LEAVES), fresh, note=forged)) == ["witness_differs"]
 
 
 @pytest.mark.parametrize(
@@ -288,3 +299,15 @@ def test_witnesses_are_read_from_the_settings(tmp_path: Path) -> None:
     assert open_witnesses([one])[0].url == "https://w.example"
     with pytest.raises(WrongUseError, match="witness_twice"):
         open_witnesses([one, one])
+
+
+def test_a_witness_runs_without_our_database_key_service_and_object_store() -> None:
+    program = (
+        "import sys, vault.cli.witness, vault.accesslog.witness.check, vault.accesslog.witness.server\n"
+        "unwanted = ('psycopg', 'sqlalchemy', 'boto3', 'vault.storage', 'vault.office', 'vault.crypto.local')\n"
+        "print([name for name in unwanted if name in sys.modules])"
+    )
+
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert told.stdout == "[]\n"

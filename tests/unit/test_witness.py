@@ -170,6 +170,27 @@ def test_what_is_not_there_yet_is_waited_for(witness: WitnessService, log: Signe
     assert cosigned(witness, log, 600, waiting.add_checkpoint(log.request(0, 600)))
 
 
+@pytest.mark.parametrize(
+    ("bundle", "code"),
+    [
+        (b"\x00", b"bundle_malformed\n"),
+        (render_bundle(LEAVES[:3]), b"bundle_malformed\n"),
+        (bytes(1 << 20), b"log_resource_large\n"),
+        (render_bundle([LEAVES[0].replace(b'"v":1}', b'"v":2}'), *LEAVES[1:100]]), b"leaf_version\n"),
+    ],
+    ids=["cut", "short", "swollen", "of-a-newer-release"],
+)
+def test_a_broken_copy_accuses_nobody(bundle: bytes, code: bytes, log: SignedLog, tmp_path: Path) -> None:
+    witness, request = witness_of(log, tmp_path), log.request(0, 100)
+    broken = MemoryShelf({**log.shelf.versions, bundle_name(0, 100): [bundle]})
+
+    reply = replace(witness, source=ShelfSource(broken)).add_checkpoint(request)
+
+    assert (reply.status, reply.body) == (HTTPStatus.SERVICE_UNAVAILABLE, code)
+    assert refused(witness) == []
+    assert cosigned(witness, log, 100, witness.add_checkpoint(request))
+
+
 def test_a_reading_that_takes_long_goes_on_where_it_stopped(log: SignedLog, tmp_path: Path) -> None:
     witness = witness_of(log, tmp_path, seconds=0.0)
 

@@ -14,11 +14,12 @@ from vault.accesslog.witness.audit import read_on
 from vault.accesslog.witness.keys import Signer
 from vault.accesslog.witness.protocol import Asked, Rejected, Reply, judge, refuse
 from vault.accesslog.witness.state import Memory, State
-from vault.errors import KeyMissingError, OutOfReachError, RefusedError
+from vault.errors import KeyMissingError, OutOfReachError, RefusedError, TamperedError
 
 READING_SECONDS: Final = 3.0  # for one request; less than the publisher waits
 SOURCE_SECONDS: Final = 2.0  # for one resource of the published log
 _EVIDENCE = frozenset({"root_differs", "not_proved"})
+_OF_THE_COPY = frozenset({"bundle_malformed"})  # a cut or swollen file accuses whoever serves it, not the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class WitnessService:
             if unproved:
                 memory.forget()  # what was read before may be what is wrong
                 return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "reading_anew")
+            if not isinstance(error, TamperedError) or error.code in _OF_THE_COPY:
+                return refuse(HTTPStatus.SERVICE_UNAVAILABLE, error.code)
             self._keep(memory, asked, error.code)
             return refuse(HTTPStatus.UNPROCESSABLE_ENTITY, error.code)
 
