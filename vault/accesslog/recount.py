@@ -47,7 +47,9 @@ def verify_database(database: Database, keys: Keys, shelf: Shelf | None, wanted:
     verdict = Verdict()
     with database.connect() as connection:
         table.freeze(connection)
+        # before the first statement fixes the moment: what is published while this runs is no fault
         published = _newest(shelf, keys, wanted or Wanted(), verdict) if shelf else None
+        later = _later(shelf, published) if shelf else []
         beside = Beside(connection, verdict)
         stored = _Stored(connection, keys, verdict, beside)
         edge = _leaves(connection, stored, beside, published, verdict)
@@ -57,6 +59,7 @@ def verify_database(database: Database, keys: Keys, shelf: Shelf | None, wanted:
     if published and published.size > edge.size:
         verdict.blame("published_beyond", published.place)
     if shelf:
+        _blame_later(later, stored, verdict)
         _check_published(shelf, published, stored, verdict)
     verdict.size, verdict.root = edge.size, edge.root()
     return verdict
@@ -176,14 +179,26 @@ def _newest(shelf: Shelf, keys: Keys, wanted: Wanted, verdict: Verdict) -> _Clai
     return _Claim(checkpoint.size, checkpoint.root, place, note)
 
 
+def _later(shelf: Shelf, head: _Claim | None) -> list[str]:
+    """List the published checkpoints from the newest on; more than one where an older one was put back."""
+    before = history_name(head.size - 1) if head and head.size else ""
+    return list(shelf.list_locked(HISTORY, after=before))
+
+
+def _blame_later(later: list[str], stored: _Stored, verdict: Verdict) -> None:
+    """Blame the published checkpoints that the database lost."""
+    newest = history_name(stored.last.size) if stored.last else ""
+    for name in later:
+        if name > newest:
+            verdict.blame("published_beyond", f"{_PUBLISHED} {name}")
+
+
 def _check_published(shelf: Shelf, head: _Claim | None, stored: _Stored, verdict: Verdict) -> None:
-    """Compare the newest stored checkpoint with its published copy, and look for newer ones that the database lost."""
+    """Compare the newest stored checkpoint with its published copy."""
     last = stored.last
-    name = history_name(last.size) if last else ""
-    for beyond in shelf.list_locked(HISTORY, after=name):
-        verdict.blame("published_beyond", f"{_PUBLISHED} {beyond}")
     if last is None:
         return
+    name = history_name(last.size)
     try:
         same = shelf.get_locked(name) == last.note
     except KeyMissingError:
