@@ -4,12 +4,9 @@ import json
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +14,15 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from vault.accesslog import witness_client
 from vault.accesslog.cosign import parse_witness_vkey, render_witness_vkey, verify_cosignature
 from vault.accesslog.merkle import leaf_hash
-from vault.accesslog.notes import Note, open_checkpoint, parse_note, render_note, render_vkeys
+from vault.accesslog.notes import open_checkpoint, parse_note, render_vkeys
 from vault.accesslog.sources import DirectorySource
 from vault.accesslog.verify import Wanted, verify_published
 from vault.accesslog.witness.keys import WitnessPlace, init
 from vault.accesslog.witness.protocol import LONGEST_REQUEST, SIZE_TYPE, AddCheckpoint, render_request
 from vault.accesslog.witness_client import Collected, Witness, collect, open_witnesses
 from vault.cli import main
-from vault.errors import WrongUseError
 from vault.settings import WitnessSettings
 from vault.testing.accesslog import copy_to
 from vault.testing.witness import NAME, SignedLog, days_of_looks
@@ -148,122 +143,6 @@ def test_a_body_that_stops_halfway_holds_nobody_up(log: tuple[SignedLog, Path], 
         assert codes(ask(log[0], len(LEAVES), served)) == ["cosigned"]
 
 
-Handle = Callable[[BaseHTTPRequestHandler], None]
-
-
-@contextmanager
-def pretending(handle: Handle) -> Iterator[str]:
-    """Serve what a hostile or broken witness would."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            handle(self)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def answering(status: int, body: bytes, media_type: str = "text/plain") -> Handle:
-    def handle(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Type", media_type)
-        handler.send_header("Location", "/add-checkpoint")
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return handle
-
-
-def endless(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.end_headers()
-    try:
-        while True:
-            handler.wfile.write(b"a" * 4096)
-    except OSError:
-        return
-
-
-def dripping(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.end_headers()
-    until = time.monotonic() + 5
-    try:
-        while time.monotonic() < until:
-            handler.wfile.write(b"a")
-            time.sleep(0.05)
-    except OSError:
-        return
-
-
-@pytest.mark.parametrize(
-    ("handle", "code"),
-    [
-        (answering(200, b""), "cosignature_wrong"),
-        (answering(200, b"\xff\x00"), "cosignature_wrong"),
-        (answering(200, b"no lines\n\nat all\n"), "cosignature_wrong"),
-        (answering(409, b"9\n", SIZE_TYPE), "witness_ahead"),
-        (answering(409, b"3\n", SIZE_TYPE), "witness_refused"),
-        (answering(409, b"99999999999999999999\n", SIZE_TYPE), "witness_refused"),
-        (answering(409, b"3\n"), "witness_refused"),
-        (answering(301, b""), "witness_refused"),
-        (answering(403, b"no\n"), "witness_refused"),
-        (answering(503, b"still_reading\n"), "witness_away"),
-        (endless, "witness_away"),
-        (dripping, "witness_away"),
-    ],
-    ids=[
-        *("nothing", "no-text", "no-signatures", "ahead", "always-another-size", "size-of-no-tree", "untyped-size"),
-        *("redirect", "refusal", "not-ready", "endless", "dripping"),
-    ],
-)
-def test_whatever_a_witness_answers_only_its_signature_is_taken(
-    handle: Handle, code: str, served: Witness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(witness_client, "SECONDS", 1.0)
-    made = SignedLog(LEAVES[:5])
-    note = made.note(5)
-    with pretending(handle) as url:
-        began = time.monotonic()
-        collected = ask(made, 5, Witness(url, served.key), note=note)
-
-    assert codes(collected) == [code]
-    assert collected.note == note
-    assert time.monotonic() - began < 4
-
-
-def test_one_that_is_away_does_not_spoil_the_others(log: tuple[SignedLog, Path], served: Witness) -> None:
-    made, _ = log
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        away = Witness(f"http://127.0.0.1:{closed.getsockname()[1]}", served.key.__class__("away.example", bytes(32)))
-        collected = ask(made, len(LEAVES), away, served)
-
-    assert codes(collected) == ["witness_away", "cosigned"]
-    assert len(parse_note(collected.note).signatures) == 2
-
-
-def test_cosignatures_of_others_in_the_answer_are_left_out(log: tuple[SignedLog, Path], served: Witness) -> None:
-    made, _ = log
-    note = parse_note(ask(made, len(LEAVES), served).note)
-    lines: Sequence[Any] = (*note.signatures, note.signatures[0])
-    body = render_note(Note(note.text, tuple(lines))).removeprefix(f"{note.text}\n".encode())
-
-    with pretending(answering(200, body)) as url:
-        collected = ask(made, len(LEAVES), Witness(url, served.key))
-
-    assert parse_note(collected.note) == note
-
-
 def test_the_command_line_tells_the_same(log: tuple[SignedLog, Path], tmp_path: Path) -> None:
     made, published = log
     keys, directory = tmp_path / "log.vkey", tmp_path / "w"
@@ -288,17 +167,6 @@ def test_the_command_line_tells_the_same(log: tuple[SignedLog, Path], tmp_path: 
     assert (status, told["size"], told["closed_day"]) == (1, len(LEAVES), "2026-11-02")
     assert [one["code"] for one in told["refused"]] == ["root_differs"]
     assert run("check", str(directory), "--log", str(published))[0] == 1
-
-
-def test_witnesses_are_read_from_the_settings(tmp_path: Path) -> None:
-    with pytest.raises(WrongUseError, match="witness_key_missing"):
-        open_witnesses([WitnessSettings(url="https://w.example", vkey_file=tmp_path / "none")])
-    (tmp_path / "w.vkey").write_text("remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2\n")
-    one = WitnessSettings(url="https://w.example/", vkey_file=tmp_path / "w.vkey")
-
-    assert open_witnesses([one])[0].url == "https://w.example"
-    with pytest.raises(WrongUseError, match="witness_twice"):
-        open_witnesses([one, one])
 
 
 def test_a_witness_runs_without_our_database_key_service_and_object_store() -> None:

@@ -1,9 +1,8 @@
 """The witness cosigns what continues all that it saw and is what its leaves say, and nothing else."""
 
-import stat
 import threading
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,11 +13,11 @@ from vault.accesslog.merkle import leaf_hash
 from vault.accesslog.notes import Note, parse_note, render_vkeys
 from vault.accesslog.tiles import bundle_name, render_bundle
 from vault.accesslog.witness.check import check_published
-from vault.accesslog.witness.keys import WitnessPlace, init, parse_signer, render_signer
+from vault.accesslog.witness.keys import init
 from vault.accesslog.witness.protocol import AddCheckpoint, Head, Reply, render_request
 from vault.accesslog.witness.service import WitnessService
-from vault.accesslog.witness.state import MOST_REFUSED, State
-from vault.errors import TamperedError, WrongUseError
+from vault.accesslog.witness.state import MOST_REFUSED
+from vault.errors import TamperedError
 from vault.testing.accesslog import MemoryShelf, any_leaves
 from vault.testing.witness import NAME, NOW, ShelfSource, SignedLog, close_day, days_of_looks, witness_of
 
@@ -274,108 +273,6 @@ def test_evidence_is_bounded(witness: WitnessService, log: SignedLog) -> None:
     assert len(refused(witness)) == MOST_REFUSED
 
 
-def test_check_finds_an_older_checkpoint_put_back(witness: WitnessService, log: SignedLog) -> None:
-    witness.add_checkpoint(log.request(0, WHOLE))
-    log.shelf.replace_locked("checkpoint", log.note(600))
-
-    def faults(now: datetime) -> list[str]:
-        return [code for code, _ in check_published(witness.state, witness.keys, witness.source, now).faults]
-
-    assert faults(NOW + timedelta(minutes=1)) == []
-    assert faults(NOW + timedelta(minutes=11)) == ["published_behind"]
-
-
-@pytest.mark.parametrize("anew", [False, True], ids=["goes-on", "reads-anew"])
-def test_check_finds_a_fork_and_cosigns_nothing(anew: bool, witness: WitnessService, log: SignedLog) -> None:
-    looks = days_of_looks(2, 170, 9)
-    other = [looks[1], looks[0], *looks[2:170]]
-    fork = SignedLog([*other, close_day(other, date(2026, 11, 1)), *looks[2:100]], log.service)
-    fork.publish(len(fork.leaves))
-    witness.add_checkpoint(log.request(0, 171))
-    if anew:
-        with witness.state.change() as memory:
-            memory.forget()
-
-    verdict = check_published(witness.state, witness.keys, ShelfSource(fork.shelf), NOW)
-
-    assert [code for code, _ in verdict.faults] == ["root_differs"]
-    assert head(witness).size == 171
-
-
-def test_key_and_state_are_private_and_stay(tmp_path: Path, log: SignedLog) -> None:
-    place, keys = WitnessPlace(tmp_path / "w"), render_vkeys([log.key])
-
-    made = init(place.path, NAME, keys)
-    before = place.key_file.read_bytes()
-
-    assert sorted(made) == ["log.vkey", "witness.key", "witness.sqlite", "witness.vkey"]
-    assert init(place.path, NAME, keys) == []
-    assert place.key_file.read_bytes() == before
-    for path in (place.key_file, place.state_file):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    signer = parse_signer(before.decode().strip())
-    assert render_signer(signer) + "\n" == before.decode()
-    assert repr(signer) == "Signer()"
-
-
-def test_a_key_without_its_state_cosigns_nothing_more(tmp_path: Path, log: SignedLog) -> None:
-    witness_of(log, tmp_path)
-    WitnessPlace(tmp_path).state_file.unlink()
-
-    with pytest.raises(WrongUseError, match="witness_state_missing"):
-        WitnessPlace(tmp_path).open()
-    with pytest.raises(WrongUseError, match="witness_state_missing"):
-        init(tmp_path, NAME, render_vkeys([log.key]))
-
-
-def test_a_state_without_its_key_gets_a_new_one_only_before_the_first_cosignature(
-    tmp_path: Path, log: SignedLog
-) -> None:
-    log.publish(1)
-    witness_of(log, tmp_path)
-    WitnessPlace(tmp_path).key_file.unlink()
-    WitnessPlace(tmp_path).vkey_file.unlink()
-    witness = witness_of(log, tmp_path)  # as after a kill between state and key
-    assert cosigned(witness, log, 1, witness.add_checkpoint(log.request(0, 1)))
-    WitnessPlace(tmp_path).key_file.unlink()
-
-    with pytest.raises(WrongUseError, match="witness_key_lost"):
-        witness_of(log, tmp_path)
-
-
-def test_another_s_key_or_state_is_refused(tmp_path: Path, log: SignedLog) -> None:
-    witness_of(log, tmp_path / "a")
-    witness_of(log, tmp_path / "b")
-    a, b = WitnessPlace(tmp_path / "a"), WitnessPlace(tmp_path / "b")
-    a.key_file.write_bytes(b.key_file.read_bytes())
-
-    with pytest.raises(WrongUseError, match="witness_key_differs"):
-        a.open()
-
-
-def test_a_key_that_others_may_read_is_refused(tmp_path: Path, log: SignedLog) -> None:
-    witness_of(log, tmp_path)
-    WitnessPlace(tmp_path).key_file.chmod(0o640)
-
-    with pytest.raises(WrongUseError, match="key_file_readable"):
-        WitnessPlace(tmp_path).open()
-
-
-def test_a_damaged_state_is_refused(tmp_path: Path, log: SignedLog) -> None:
-    witness = witness_of(log, tmp_path)
-    WitnessPlace(tmp_path).state_file.write_bytes(b"no database" * 1000)
-
-    with pytest.raises(TamperedError, match="witness_state_damaged"):
-        witness.add_checkpoint(log.request(0, 1))
-
-
-def test_an_unfit_name_makes_nothing(tmp_path: Path, log: SignedLog) -> None:
-    with pytest.raises(WrongUseError, match="witness_name"):
-        init(tmp_path / "w", "two words", render_vkeys([log.key]))
-
-    assert not (tmp_path / "w").exists()
-
-
 @pytest.mark.parametrize("change", ["text", "time", "signature", "key"])
 def test_a_changed_cosignature_is_refused(change: str, witness: WitnessService, log: SignedLog) -> None:
     body = witness.add_checkpoint(log.request(0, 5)).body
@@ -392,11 +289,3 @@ def test_a_changed_cosignature_is_refused(change: str, witness: WitnessService, 
 
     with pytest.raises(TamperedError, match="not_cosigned" if change == "key" else "cosignature_wrong"):
         verify_cosignature(note, key)
-
-
-def test_the_state_is_never_made_on_the_way(tmp_path: Path) -> None:
-    with pytest.raises(WrongUseError, match="witness_state_missing"):
-        State(tmp_path / "witness.sqlite")
-
-    assert list(tmp_path.iterdir()) == []
-    assert NOW.tzinfo is UTC
