@@ -28,7 +28,14 @@ def test_line_tells_when_who_what_and_outcome(path: Path) -> None:
 
     (line,) = lines(path)
     assert line.pop("at")[-6:] == "+00:00"
-    assert line == {"office": "collector", "verb": "unwrap", "name": "record", "ref": "S-1", "use": "", "outcome": "granted"}
+    assert line == {
+        "office": "collector",
+        "verb": "unwrap",
+        "name": "record",
+        "ref": "S-1",
+        "use": "",
+        "outcome": "granted",
+    }
     assert path.stat().st_mode & 0o777 == 0o600
 
 
