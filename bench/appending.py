@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,15 +46,18 @@ def appending_rows(say: Callable[[str], None]) -> Iterator[Row]:
     """
     with house() as made:
         _warm(made)
-        single, together = [], []
+        single, apart, together = [], [], []
         peer: dict[str, list[float]] = {"single": [], "batches": []}
         for turn in range(_ROUNDS):
             say(f"{WRITERS} writers append, round {turn + 1} of {_ROUNDS}")
-            single.append(_rate(made, _Work(SINGLES, 1)))
+            single.append(_threads(made))
+            apart.append(_rate(made, _Work(SINGLES, 1)))
             together.append(_rate(made, _Work(TOGETHER // BATCH, BATCH)))
             for name, speed in _peer().items():
                 peer[name].append(speed)
         yield _row("append/single", single, peer["single"], 2_000)
+        apart_note = f"{WRITERS} processes, a durable commit each: they share no commit"
+        yield Row("append/processes", statistics.median(apart), _UNIT, note=apart_note)
         yield _row("append/batches", together, peer["batches"], 20_000)
         for name, ours in (("single", single), ("batches", together)):
             ratio = statistics.median(one / other for one, other in zip(ours, peer[name], strict=True))
@@ -68,8 +72,8 @@ def appending_rows(say: Callable[[str], None]) -> Iterator[Row]:
 
 
 def _row(name: str, ours: list[float], peer: list[float], limit: float) -> Row:
-    how = f"batches of {BATCH}" if "batches" in name else "a durable commit each"
-    note = f"{WRITERS} writers, {how}, sealed, pymerkle takes {statistics.median(peer):.0f}"
+    how = f"processes, batches of {BATCH}" if "batches" in name else "threads, one by one, each durable when told"
+    note = f"{WRITERS} {how}, sealed; pymerkle takes {statistics.median(peer):.0f}"
     return Row(name, statistics.median(ours), _UNIT, limit=limit, note=note)
 
 
@@ -90,6 +94,18 @@ def _rate(made: House, work: _Work) -> float:
     if any(writer.exitcode for writer in writers):
         raise RuntimeError("a writer failed")
     return WRITERS * work.batches * work.size / taken
+
+
+def _threads(made: House) -> float:
+    """Let as many threads of one process, such as the desk's, append one by one; give receipts a second of them all."""
+    log = made.office(OfficeName.COLLECTOR).log
+    log.record([_look(subject) for subject in range(_SUBJECTS)])
+    looks = [[_look(number * SINGLES + turn) for turn in range(SINGLES)] for number in range(WRITERS)]
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for done in [pool.submit(lambda mine: [log.record([look]) for look in mine], some) for some in looks]:
+            done.result()
+    return WRITERS * SINGLES / (time.perf_counter() - begun)
 
 
 def _write(made: House, work: _Work, ready: "Barrier", number: int) -> None:

@@ -59,6 +59,7 @@ def context_of(
 def check(page: Page, name: str) -> None:
     """Look at a page as axe does, and keep its picture."""
     SHOTS.mkdir(parents=True, exist_ok=True)
+    page.wait_for_load_state()  # else a page that was just left may answer
     tall = page.evaluate("document.documentElement.scrollHeight") > _TALLEST
     page.screenshot(path=SHOTS / f"{name}.png", full_page=not tall)
     assert violations(page) == []

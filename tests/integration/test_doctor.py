@@ -186,7 +186,7 @@ def test_without_a_readable_token_the_keys_can_not_be_judged(settings: Settings,
 
     found = unfit(examine(settings.model_copy(update={"keys": keys}), ("keys",)))
 
-    assert list(found) == ["answers an office"]
+    assert list(found) == ["answers an office", "whoever checks the log knows who signs it"]
 
 
 def test_a_part_that_is_away_is_unfit_and_the_others_are_still_tried(settings: Settings, tmp_path: Path) -> None:
@@ -209,6 +209,7 @@ def test_a_part_that_is_away_is_unfit_and_the_others_are_still_tried(settings: S
         ("database", False),
         ("objects", False),
         ("keys", False),
+        ("keys", False),  # what its signers are can't be told either
         ("mailbox", False),
         ("smtp", False),
     ]

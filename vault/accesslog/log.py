@@ -23,6 +23,7 @@ from vault.accesslog.honey import HoneyWatch
 from vault.accesslog.kept import Kept
 from vault.accesslog.leaves import TAG_BYTES, USE_BYTES, parse_leaf
 from vault.accesslog.receipts import LogReceipt, ReceiptBook
+from vault.accesslog.together import Together
 from vault.crypto.keyring import KeyRing
 from vault.crypto.keyservice import KeyService
 from vault.domain.private import Private
@@ -71,6 +72,7 @@ class AccessLog(Private):
         self._log_keys = Kept(partial(keys.make_data_keys, "log"), _REMEMBERED)
         self._tags = Kept(partial(_make_tags, service), _REMEMBERED)
         self._honey = HoneyWatch(service)
+        self._together = Together(partial(table.append, database.ask))
 
     def record(self, accesses: Sequence[Access], *, lifetime: timedelta = LIFETIME) -> list[LogReceipt]:
         """Log accesses, all or none, and give a receipt for each once they are durable.
@@ -139,10 +141,10 @@ class AccessLog(Private):
                     yield _open(row, None, key_of)
 
     def _append(self, accesses: Sequence[Access], columns: table.LeafColumns, proved: set[tuple[str, str]]) -> int:
-        done = table.append(self._database.ask, columns, table.Claims(proved, self._honey.marks(accesses)))
+        done = self._together.append(columns, table.Claims(proved, self._honey.marks(accesses)))
         if done.why == "unmarked":
             self._honey.known = True
-            done = table.append(self._database.ask, columns, table.Claims(proved, self._honey.marks(accesses)))
+            done = self._together.append(columns, table.Claims(proved, self._honey.marks(accesses)))
         if done.why == "honey":
             with self._database.connect() as connection:
                 self._honey.ring(connection, [accesses[at] for at in done.hits])

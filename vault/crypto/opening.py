@@ -6,7 +6,7 @@ An envelope's message key and base nonce are derived from the data key, a random
 
 import hmac
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -45,7 +45,7 @@ def opening_of(key: bytes, context: Context, envelope: bytes) -> Opening:
     length = KEY_BYTES + NONCE_BYTES + _COMMITMENT
     derived = HKDFExpand(SHA512(), length=length, info=_INFO + salt + context.encode()).derive(key)
     if not hmac.compare_digest(derived[-_COMMITMENT:], commitment):
-        _tampered()
+        raise _tampered()
     opening = Opening(derived[:KEY_BYTES], derived[KEY_BYTES:-_COMMITMENT])
     open_with(opening, envelope)
     return opening
@@ -58,12 +58,12 @@ def open_with(opening: Opening, envelope: bytes) -> bytes:
     """
     chunk = envelope[_HEAD:]
     if envelope[: len(FORMAT)] != FORMAT or not _TAG <= len(chunk) < _CHUNK + _TAG:
-        _tampered()
+        raise _tampered()
     try:
         return AESGCM(opening.key).decrypt(opening.nonce, chunk, None)
     except InvalidTag:
-        _tampered()
+        raise _tampered() from None
 
 
-def _tampered() -> NoReturn:
-    raise TamperedError("envelope_tampered", "the sealed bytes don't open with this key; ask for them again")
+def _tampered() -> TamperedError:
+    return TamperedError("envelope_tampered", "the sealed bytes don't open with this key; ask for them again")
