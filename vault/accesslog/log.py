@@ -72,7 +72,7 @@ class AccessLog(Private):
         self._log_keys = Kept(partial(keys.make_data_keys, "log"), _REMEMBERED)
         self._tags = Kept(partial(_make_tags, service), _REMEMBERED)
         self._honey = HoneyWatch(service)
-        self._together = Together(partial(table.append, database.ask))
+        self._together = Together(self._durably)
 
     def record(self, accesses: Sequence[Access], *, lifetime: timedelta = LIFETIME) -> list[LogReceipt]:
         """Log accesses, all or none, and give a receipt for each once they are durable.
@@ -152,6 +152,9 @@ class AccessLog(Private):
         if done.why is not None:
             raise unproved()
         return done.first
+
+    def _durably(self, columns: table.LeafColumns, claims: table.Claims) -> table.Appended:
+        return table.append(self._database.ask, columns, claims)
 
     def _seal(self, accesses: Sequence[Access], uses: Sequence[bytes]) -> list[SealedAccess]:
         """Seal a batch, with as many round trips for its keys and marks as for one."""
