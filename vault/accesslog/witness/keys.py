@@ -23,7 +23,7 @@ from vault.errors import WrongUseError
 
 _SEED_BYTES = 32
 _COSIGNER = b"\x04"
-# as golang.org/x/mod/sumdb/note spells a signer, so that another witness's software may take the key over
+# as Go's module sumdb/note spells a signer, so that another witness's software may take the key over
 _SIGNER = re.compile(r"PRIVATE\+KEY\+([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})")
 
 
