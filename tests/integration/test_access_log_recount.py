@@ -14,19 +14,13 @@ from vault.accesslog.verify import Verdict
 from vault.errors import ConflictError
 from vault.storage import log as table
 from vault.storage.database import Connection, Database
-from vault.storage.migrate import migrate
-from vault.testing.accesslog import ORIGIN, LogBench, MemoryShelf, log_bench, look
-from vault.testing.postgres import postgres
+from vault.testing.accesslog import ORIGIN, LogBench, MemoryShelf, log_bench, log_database, look
 
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
-    with postgres() as server:
-        settings = server.create_database("dsr_recount")
-        migrate(settings)
-        opened = Database(settings)
+    with log_database("dsr_recount") as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -20,9 +20,7 @@ from vault.errors import TamperedError
 from vault.storage import log as leaves
 from vault.storage.database import Database
 from vault.storage.days import counts, tags_from
-from vault.storage.migrate import migrate
-from vault.testing.accesslog import SUBJECT, LogBench, log_bench, look
-from vault.testing.postgres import postgres
+from vault.testing.accesslog import SUBJECT, LogBench, log_bench, log_database, look
 
 FRIDAY = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
 SATURDAY = FRIDAY + timedelta(days=1)
@@ -30,12 +28,8 @@ SATURDAY = FRIDAY + timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Database]:
-    with postgres() as server:
-        settings = server.create_database("dsr_days")
-        migrate(settings)
-        database = Database(settings)
+    with log_database("dsr_days") as database:
         yield database
-        database.close()
 
 
 @pytest.fixture

@@ -30,10 +30,8 @@ from vault.steps.answer import _names_since
 from vault.steps.casefile import CaseFile
 from vault.steps.receive import PARTICULARS
 from vault.storage.database import Database
-from vault.storage.migrate import migrate
-from vault.testing.accesslog import CASE, SUBJECT, LogBench, log_bench, look
+from vault.testing.accesslog import CASE, SUBJECT, LogBench, log_bench, log_database, look
 from vault.testing.answers import heading
-from vault.testing.postgres import postgres
 from vault.testing.road import Road, run_on, travelled
 
 STANDALONE = Path(vault.__file__).parent / "accesslog" / "standalone.py"
@@ -43,12 +41,8 @@ SATURDAY = FRIDAY + timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Database]:
-    with postgres() as server:
-        settings = server.create_database("dsr_package_log")
-        migrate(settings)
-        database = Database(settings)
+    with log_database("dsr_package_log") as database:
         yield database
-        database.close()
 
 
 @pytest.fixture

@@ -12,22 +12,16 @@ from vault.accesslog.tiles import TileWriter, tile_name
 from vault.errors import RefusedError, TamperedError
 from vault.storage.database import Database
 from vault.storage.log import add_checkpoint
-from vault.storage.migrate import migrate
 from vault.storage.tiles import LOG, TileRow, put_tiles
-from vault.testing.accesslog import ORIGIN, LogBench, any_leaves, log_bench, look
-from vault.testing.postgres import postgres
+from vault.testing.accesslog import ORIGIN, LogBench, any_leaves, log_bench, log_database, look
 
 LARGE = 256 * 256 + 300  # a whole tile of the second level, and a partial one
 
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Database]:
-    with postgres() as server:
-        settings = server.create_database("dsr_proofs")
-        migrate(settings)
-        database = Database(settings)
+    with log_database("dsr_proofs") as database:
         yield database
-        database.close()
 
 
 @pytest.fixture

@@ -13,20 +13,14 @@ from vault.accesslog.verify import verify_published
 from vault.accesslog.writeonce import WriteOnce
 from vault.errors import ConflictError, OutOfReachError, TamperedError
 from vault.storage.database import Database
-from vault.storage.migrate import migrate
 from vault.storage.tiles import LOG, TileRow, get_tiles, put_tiles
-from vault.testing.accesslog import LogBench, MemoryShelf, log_bench, look
-from vault.testing.postgres import postgres
+from vault.testing.accesslog import LogBench, MemoryShelf, log_bench, log_database, look
 
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
-    with postgres() as server:
-        settings = server.create_database("dsr_once")
-        migrate(settings)
-        opened = Database(settings)
+    with log_database("dsr_once") as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -21,21 +21,15 @@ from vault.accesslog.witness.keys import WitnessPlace, init
 from vault.accesslog.witness.service import WitnessService
 from vault.accesslog.witness_client import COSIGNED, Witness
 from vault.storage.database import Database
-from vault.storage.migrate import migrate
-from vault.testing.accesslog import LogBench, log_bench, look
-from vault.testing.postgres import postgres
+from vault.testing.accesslog import LogBench, log_bench, log_database, look
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
-    with postgres() as server:
-        settings = server.create_database("dsr_to_witness")
-        migrate(settings)
-        opened = Database(settings)
+    with log_database("dsr_to_witness") as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

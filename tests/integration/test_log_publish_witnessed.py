@@ -29,21 +29,15 @@ from vault.crypto.custody import Custody, make_keys
 from vault.errors import OutOfReachError, TamperedError
 from vault.storage import log as table
 from vault.storage.database import Database
-from vault.storage.migrate import migrate
-from vault.testing.accesslog import ORIGIN, LogBench, MemoryShelf, log_bench, look
-from vault.testing.postgres import postgres
+from vault.testing.accesslog import ORIGIN, LogBench, MemoryShelf, log_bench, log_database, look
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
-    with postgres() as server:
-        settings = server.create_database("dsr_witnessed")
-        migrate(settings)
-        opened = Database(settings)
+    with log_database("dsr_witnessed") as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -6,22 +6,16 @@ import pytest
 
 from vault.errors import TamperedError
 from vault.storage.database import Database
-from vault.storage.migrate import migrate
 from vault.storage.tiles import LOG, MAP, TileRow, count_tiles, get_tiles, put_tiles
-from vault.testing.accesslog import empty
-from vault.testing.postgres import postgres
+from vault.testing.accesslog import empty, log_database
 
 FULL = bytes(range(32)) * 256
 
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Database]:
-    with postgres() as server:
-        settings = server.create_database("dsr_tiles")
-        migrate(settings)
-        database = Database(settings)
+    with log_database("dsr_tiles") as database:
         yield database
-        database.close()
 
 
 @pytest.fixture

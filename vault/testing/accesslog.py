@@ -1,6 +1,7 @@
 """An access log to test with: a database of its own, keys in memory, a bucket in memory, looks to record."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,9 @@ from vault.crypto.keyservice import KeyService
 from vault.domain.roles import Purpose
 from vault.errors import ConflictError, KeyMissingError
 from vault.storage.database import Database
+from vault.storage.migrate import migrate
 from vault.testing.keyservice import memory_ring, memory_service
+from vault.testing.postgres import postgres
 
 ORIGIN = "clinic.example/access-log"
 CASE = "DSR-2026-7K3QXM"
@@ -92,6 +95,17 @@ class LogBench:
         """Do to the tables what an intruder would."""
         with self.database.connect() as connection:
             connection.execute(statement.encode(), values)
+
+
+@contextmanager
+def log_database(name: str) -> Iterator[Database]:
+    """Run a PostgreSQL with a migrated database of this name while inside."""
+    with postgres() as server:
+        settings = server.create_database(name)
+        migrate(settings)
+        database = Database(settings)
+        yield database
+        database.close()
 
 
 def log_bench(database: Database) -> LogBench:
