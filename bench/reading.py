@@ -18,7 +18,7 @@ from vault.register.port import Look
 
 PATIENTS, ENTRIES = 2_000, 15
 BATCH, SINGLES = 500, 300
-_ROUNDS = 3
+_ROUNDS = 6
 _KINDS = (RecordKind.SESSION_ENTRY,)
 _UNIT = "patients/s"
 

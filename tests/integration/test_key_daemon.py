@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from vault.crypto.boxes import seal_key
 from vault.crypto.daemon import MOST_CONNECTIONS
-from vault.crypto.frames import PROTOCOL, Feed, pack, parse
+from vault.crypto.frames import PROTOCOL, Feed, Message, pack, parse
 from vault.crypto.keydir import read_public
 from vault.crypto.local import LocalKeyService
 from vault.errors import LimitError, NotAllowedError, OutOfReachError, RefusedError, TamperedError
@@ -44,15 +44,15 @@ def connected(daemon: RunningKeyService) -> Iterator[sockets.socket]:
 
 
 def admitted(raw: sockets.socket, daemon: RunningKeyService, office: str) -> None:
-    raw.sendall(pack({"hello": PROTOCOL, "token": read_secret(daemon.files.token_files[office])}))
+    raw.sendall(pack([{"hello": PROTOCOL, "token": read_secret(daemon.files.token_files[office])}]))
     assert replies(raw, 1) == [{"office": office}]
 
 
-def replies(raw: sockets.socket, count: int) -> list[dict[str, str | float | bool]]:
+def replies(raw: sockets.socket, count: int) -> list[Message]:
     feed = Feed()
-    found: list[dict[str, str | float | bool]] = []
+    found: list[Message] = []
     while len(found) < count and (data := raw.recv(65_536)):
-        found += map(parse, feed.bodies(data))
+        found += [reply for body in feed.bodies(data) for reply in parse(body)]
     return found
 
 
@@ -125,10 +125,10 @@ def test_wrong_token_is_refused_and_audited(daemon: RunningKeyService, token: st
 
 def test_nothing_is_answered_before_the_token(daemon: RunningKeyService) -> None:
     with connected(daemon) as raw:
-        raw.sendall(pack({"verb": "public", "name": "case", "ref": "", "data": "", "use": ""}))
+        raw.sendall(pack([{"verb": "public", "name": "case", "ref": "", "data": "", "use": ""}]))
         answer = rest(raw)
 
-    assert parse(answer[4:])["error"] == "key_request_malformed"
+    assert parse(answer[4:])[0]["error"] == "key_request_malformed"
     assert b"value" not in answer
 
 
@@ -163,7 +163,7 @@ def test_garbage_after_the_token_closes_the_connection(daemon: RunningKeyService
     with connected(daemon) as raw:
         admitted(raw, daemon, "desk")
         raw.sendall(garbage)
-        answer = parse(rest(raw)[4:])
+        (answer,) = parse(rest(raw)[4:])
 
     assert str(answer["error"]).startswith("key_request_")
     assert outcomes(daemon)[-1] == ("desk", "connect", answer["error"])
@@ -173,13 +173,13 @@ def test_garbage_after_the_token_closes_the_connection(daemon: RunningKeyService
 def test_dropped_connections_leave_the_daemon_alive(daemon: RunningKeyService, part: int) -> None:
     for _ in range(50):
         with connected(daemon) as raw:
-            raw.sendall(pack({"hello": PROTOCOL, "token": "x" * 43})[:part])
+            raw.sendall(pack([{"hello": PROTOCOL, "token": "x" * 43}])[:part])
 
     assert daemon.client("operator").public("case")
 
 
 def test_frames_arrive_byte_by_byte_or_all_at_once(daemon: RunningKeyService) -> None:
-    request = pack({"verb": "public", "name": "case", "ref": "", "data": "", "use": ""})
+    request = pack([{"verb": "public", "name": "case", "ref": "", "data": "", "use": ""}])
     with connected(daemon) as raw:
         admitted(raw, daemon, "operator")
         for byte in request:
@@ -192,8 +192,20 @@ def test_frames_arrive_byte_by_byte_or_all_at_once(daemon: RunningKeyService) ->
     assert all(reply == slow for reply in fast)
 
 
+def test_a_frame_of_many_is_answered_by_one_and_each_message_is_judged_alone(daemon: RunningKeyService) -> None:
+    fair = {"verb": "public", "name": "case", "ref": "", "data": "", "use": ""}
+    with connected(daemon) as raw:
+        admitted(raw, daemon, "operator")
+        raw.sendall(pack([fair, fair | {"verb": "sign", "name": "desk"}, fair]))
+        first, refused, last = replies(raw, 3)
+
+    assert first == last
+    assert "value" in first
+    assert refused["error"] == "key_use_refused"
+
+
 def test_client_that_fetches_nothing_does_not_stop_the_others(daemon: RunningKeyService) -> None:
-    request = pack({"verb": "public", "name": "case", "ref": "", "data": "", "use": ""})
+    request = pack([{"verb": "public", "name": "case", "ref": "", "data": "", "use": ""}])
     with connected(daemon) as raw:
         admitted(raw, daemon, "operator")
         raw.settimeout(1)
@@ -227,7 +239,7 @@ def test_silent_connection_is_closed_and_an_admitted_one_is_not(daemon: RunningK
         admitted(known, daemon, "operator")
 
         assert silent.recv(1) == b""  # after five seconds
-        known.sendall(pack({"verb": "public", "name": "case", "ref": "", "data": "", "use": ""}))
+        known.sendall(pack([{"verb": "public", "name": "case", "ref": "", "data": "", "use": ""}]))
         assert "value" in replies(known, 1)[0]
 
 

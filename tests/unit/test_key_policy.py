@@ -28,7 +28,7 @@ class Clock:
 def documented() -> dict[OfficeName, set[tuple[str, str]]]:
     table: dict[OfficeName, set[tuple[str, str]]] = {}
     for office, words in re.findall(
-        r"^\| (\w+) \| ?([a-z: -]*)\|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| (\w+) \| ?([a-z_: -]*)\|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
     ):
         if office in {name.value for name in OfficeName}:
             verbs = (word.partition(":") for word in words.split())

@@ -55,6 +55,8 @@ def request_for(verb: str, name: str) -> tuple[str, bytes]:
         return "S-1", KEY
     if verb == "destroy":
         return "S-gone", b""
+    if verb == "unwrap_tagged":
+        return "S-1/2026", CUSTODY.wrap(name, "S-1/2026", KEY)
     if verb in {"unwrap", "rotate"}:
         return "S-1", CUSTODY.wrap(name, "S-1", KEY)
     if verb == "unseal":
@@ -113,6 +115,22 @@ def test_values_are_those_of_the_custody(house: House) -> None:
 
     assert reply == {"value": write_bytes(KEY)}
     assert mac == {"value": write_bytes(CUSTODY.mac("subject", b"131052-308T"))}
+
+
+def test_a_log_key_comes_with_its_owner_s_tag(house: House) -> None:
+    wrapped = CUSTODY.wrap("log", "S-1/2026", KEY)
+
+    reply = house.ask(OfficeName.PRINT, "unwrap_tagged", "log", "S-1/2026", wrapped)
+
+    assert read_bytes(str(reply["value"])) == KEY + CUSTODY.mac("log-tag", b"S-1")
+    assert [line["ref"] for line in house.lines() if line["verb"] == "unwrap_tagged"] == ["S-1/2026"]
+
+
+@pytest.mark.parametrize("ref", ["S-1", "/2026", "S-1/", "S-1/now"])
+def test_a_log_key_without_owner_or_year_has_no_tag(house: House, ref: str) -> None:
+    reply = house.ask(OfficeName.PRINT, "unwrap_tagged", "log", ref, CUSTODY.wrap("log", ref, KEY))
+
+    assert reply["error"] == "ref_malformed"
 
 
 def test_audit_names_the_reference_and_nothing_secret(house: House) -> None:

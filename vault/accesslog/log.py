@@ -24,6 +24,7 @@ from vault.accesslog.kept import Kept
 from vault.accesslog.leaves import TAG_BYTES, USE_BYTES, parse_leaf
 from vault.accesslog.receipts import LogReceipt, ReceiptBook
 from vault.accesslog.together import Together
+from vault.crypto.envelope import KEY_BYTES
 from vault.crypto.keyring import KeyRing
 from vault.crypto.keyservice import KeyService
 from vault.domain.private import Private
@@ -36,6 +37,7 @@ LONGEST_LIFETIME = timedelta(hours=1)
 LARGEST_BATCH = 10_000
 _REMEMBERED = 4096  # keys and tags kept in this process; the least used go first
 _SALT_BYTES = 16
+_TAG = slice(KEY_BYTES, KEY_BYTES + TAG_BYTES)  # behind a log key, as the key service gives it
 READER = "actor|"  # before an actor's id: no subject's reference holds a bar, so no tag is a reader's mark
 
 
@@ -69,7 +71,7 @@ class AccessLog(Private):
         self._now = now
         self._book = ReceiptBook()
         self._keys = keys
-        self._log_keys = Kept(partial(keys.make_data_keys, "log"), _REMEMBERED)
+        self._log_keys = Kept(keys.make_tagged_keys, _REMEMBERED)
         self._tags = Kept(partial(_make_tags, service), _REMEMBERED)
         self._honey = HoneyWatch(service)
         self._together = Together(self._durably)
@@ -160,13 +162,12 @@ class AccessLog(Private):
         """Seal a batch, with as many round trips for its keys and marks as for one."""
         refs = [key_ref(access.subject, access.case, access.at) for access in accesses]
         keys = self._log_keys.of(refs)
-        subjects = {access.subject for access in accesses if access.subject is not None}
-        tags = self._tags.of(subjects | {READER + access.actor for access in accesses})
+        readers = self._tags.of({READER + access.actor for access in accesses})
         return [
             seal_access(
                 access,
-                keys[ref],
-                Marks(tags[access.subject] if access.subject is not None else None, tags[READER + access.actor], use),
+                keys[ref][:KEY_BYTES],
+                Marks(None if access.subject is None else keys[ref][_TAG], readers[READER + access.actor], use),
                 os.urandom(_SALT_BYTES),
             )
             for access, ref, use in zip(accesses, refs, uses, strict=True)

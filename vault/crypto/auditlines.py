@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as _text
 from typing import Final
 
 from vault.errors import TamperedError
@@ -67,10 +68,12 @@ def parse_page(value: bytes) -> AuditPage:
 
 def render_line(line: AuditLine) -> bytes:
     """Write a line as the audit holds it, line feed included."""
-    # not asdict, which copies deeply: half of what a use would cost
-    body = {name: getattr(line, name) for name in _FIELDS}
-    body["at"] = line.at.astimezone(UTC).isoformat(timespec="milliseconds")
-    return json.dumps(body).encode("ascii") + b"\n"
+    # written out, because it is half of what a use of a key would cost
+    at = line.at.astimezone(UTC).isoformat(timespec="milliseconds")
+    return (
+        f'{{"at": "{at}", "office": {_text(line.office)}, "verb": {_text(line.verb)}, "name": {_text(line.name)}'
+        f', "ref": {_text(line.ref)}, "use": {_text(line.use)}, "outcome": {_text(line.outcome)}}}\n'
+    ).encode("ascii")
 
 
 def parse_line(data: bytes) -> AuditLine:

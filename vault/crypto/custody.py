@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from vault.crypto.auditlines import AuditPage
 from vault.crypto.boxes import open_key
 from vault.crypto.holder import Roots, Versions
-from vault.crypto.keyservice import BOXES, LABELS, SIGNERS, check_reference, check_use, name_unknown
+from vault.crypto.keyservice import BOXES, LABELS, SIGNERS, check_reference, check_use, name_unknown, owner_of
 from vault.crypto.ledger import key_destroyed
 from vault.crypto.signers import slot, versions_of
 from vault.domain.private import Private
@@ -121,8 +121,11 @@ class Custody(Private):
             check_use(use_name)
         if verb == "mac":
             return [self.mac(name, data) for _, data in items]
-        use = {"wrap": self.wrap, "unwrap": self.unwrap}[verb]
+        use = {"wrap": self.wrap, "unwrap": self.unwrap, "unwrap_tagged": self._unwrap_tagged}[verb]
         return [use(name, ref, data) for ref, data in items]
+
+    def _unwrap_tagged(self, kind: str, ref: str, wrapped: bytes) -> bytes:
+        return self.unwrap(kind, ref, wrapped) + self.mac("log-tag", owner_of(ref).encode("ascii"))
 
     def audit(self, position: int) -> AuditPage:
         """Give an empty page: nothing is audited here."""

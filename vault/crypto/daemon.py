@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from vault.crypto.audit import Audit
-from vault.crypto.frames import LARGEST, LARGEST_HELLO, Feed, pack, parse
+from vault.crypto.frames import LARGEST, LARGEST_HELLO, Feed, malformed, pack, parse
 from vault.crypto.holder import Holder
 from vault.crypto.keyfile import read_private_secret
 from vault.crypto.ledger import Ledger
@@ -221,19 +221,21 @@ class _Door(asyncio.Protocol):
         self._transport.abort()
 
     def _answer(self, body: bytes) -> bytes:
-        message = parse(body)
+        messages = parse(body)
         if self._office is not None:
-            return pack(self._warden.answer(self._office, message))
-        self._office = self._warden.admit(message)
+            return pack([self._warden.answer(self._office, message) for message in messages])
+        if len(messages) > 1:
+            raise malformed()
+        self._office = self._warden.admit(messages[0])
         self._deadline.cancel()
         self._feed.largest = LARGEST
-        return pack({"office": self._office.value})
+        return pack([{"office": self._office.value}])
 
     def _turn_away(self, error: VaultError) -> None:
         """Say why and close: after a malformed frame nothing that follows can be trusted."""
         with contextlib.suppress(OutOfReachError):
             self._warden.refuse(self._office or "-", "connect", error)
-        self._transport.write(pack(refusal(error)))
+        self._transport.write(pack([refusal(error)]))
         self._transport.close()
         asyncio.get_running_loop().call_later(_HELLO_SECONDS, self._transport.abort)  # if it doesn't fetch this
 

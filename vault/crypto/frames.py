@@ -1,21 +1,22 @@
-"""The key service's wire: frames of a length and one canonical JSON object, strict in both directions.
+"""The key service's wire: frames of a length and canonical JSON, strict in both directions.
 
-A frame is four bytes (length of the body, big-endian) and the body: a JSON object of strings,
-numbers and booleans, keys sorted, no white space, ASCII only. Any other spelling is refused.
+A frame is four bytes (length of the body, big-endian) and the body: a JSON array of 1 to 1,000 messages, each
+an object of strings, numbers and booleans, keys sorted, no white space, ASCII only. Any other spelling is refused.
 """
 
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from vault.domain.private import Private
 from vault.errors import LimitError, RefusedError
 
-PROTOCOL: Final = "dsr-vault/keys/2"
+PROTOCOL: Final = "dsr-vault/keys/3"
 LARGEST: Final = 1024 * 1024  # bytes of a body
 LARGEST_HELLO: Final = 1024  # bytes, before the other side is known
+_MOST = 1_000  # messages in a frame
 _LENGTH = 4
 _PLAIN = (str, int, float)
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -23,30 +24,30 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fal
 Message: TypeAlias = "Mapping[str, str | float | bool]"
 
 
-def pack(message: Message) -> bytes:
+def pack(messages: Sequence[Message]) -> bytes:
     """Write one frame.
 
     :raises LimitError: the body would be larger than 1 MiB.
     """
-    body = _canonical(message)
+    body = _canonical(messages)
     if len(body) > LARGEST:
         raise LimitError("key_request_too_large", "send the key service a digest, not the whole")
     return len(body).to_bytes(_LENGTH, "big") + body
 
 
-def parse(body: bytes) -> dict[str, str | float | bool]:
+def parse(body: bytes) -> list[Message]:
     """Read a frame's body.
 
-    :raises RefusedError: anything but one canonical, flat JSON object.
+    :raises RefusedError: anything but a canonical JSON array of flat objects.
     """
     try:
-        message = json.loads(body.decode("ascii"))
-        flat = isinstance(message, dict) and all(isinstance(value, _PLAIN) for value in message.values())
-        if not flat or _canonical(message) != body:
+        messages: list[Message] = json.loads(body.decode("ascii"))
+        fitting = isinstance(messages, list) and 0 < len(messages) <= _MOST
+        if not fitting or not all(map(_flat, messages)) or _canonical(messages) != body:
             raise malformed()
     except (ValueError, RecursionError):
         raise malformed() from None
-    return dict(message)
+    return messages
 
 
 def write_bytes(value: bytes) -> str:
@@ -97,6 +98,10 @@ class Feed(Private):
             body = bytes(self._buffer[_LENGTH : _LENGTH + size])
             del self._buffer[: _LENGTH + size]
             yield body
+
+
+def _flat(message: object) -> bool:
+    return isinstance(message, dict) and all(isinstance(value, _PLAIN) for value in message.values())
 
 
 def _canonical(message: object) -> bytes:

@@ -74,6 +74,23 @@ class KeyRing(Private):
         :param uses: as :meth:`data_keys` takes them.
         :raises ConflictError: a winner's key vanished at once; try again.
         """
+        wrapped, fresh = self._made(kind, refs, uses)
+        late = {ref: box for ref, box in wrapped.items() if ref not in fresh}
+        return self._many("unwrap", kind, late, uses) | fresh
+
+    def make_tagged_keys(self, refs: Collection[str]) -> dict[str, bytes]:
+        """Open log keys, made where there are none, each followed by its owner's whole MAC under ``log-tag``.
+
+        :param refs: each an owner and a year.
+        :returns: 64 bytes for each.
+        :raises ConflictError: as :meth:`make_data_keys`.
+        """
+        return self._many("unwrap_tagged", "log", self._made("log", refs, _NONE)[0], _NONE)
+
+    def _made(
+        self, kind: str, refs: Collection[str], uses: Mapping[str, str]
+    ) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """Give the wrapped keys of all, and the plain keys of those that were made now."""
         found = self._wrapped.get_many(kind, refs)
         fresh = {ref: new_key() for ref in set(refs) - found.keys()}
         boxes = self._many("wrap", kind, fresh, uses)
@@ -82,7 +99,7 @@ class KeyRing(Private):
         found |= self._wrapped.get_many(kind, late) if late else {}
         if len(found) + len(mine) != len(set(refs)):
             raise ConflictError("data_key_raced", "another process made and removed this key; repeat the step")
-        return self._many("unwrap", kind, found, uses) | {ref: fresh[ref] for ref in mine}
+        return found | {ref: boxes[ref] for ref in mine}, {ref: fresh[ref] for ref in mine}
 
     def owner_key(self, owner: str, use: str = "") -> bytes:
         """Open the key that a writer without readers sealed for this owner.

@@ -42,6 +42,17 @@ def check_use(use: str) -> None:
         raise RefusedError("use_malformed", "a use of keys is named by its log receipt's id, or is a write")
 
 
+def owner_of(ref: str) -> str:
+    """Give the owner of a log key: its reference without the year.
+
+    :raises RefusedError: the reference is no owner's year.
+    """
+    owner, slash, year = ref.rpartition("/")
+    if not (owner and slash and year.isdecimal()):
+        raise RefusedError("ref_malformed", "a log key is named by its owner and a year, such as P-1/2026")
+    return owner
+
+
 def name_unknown() -> NotAllowedError:
     """Give the one refusal for a name that no key has."""
     return NotAllowedError("key_name_unknown", "the key service holds no such kind, box, label or signer")
@@ -101,7 +112,10 @@ class KeyService(Protocol):
         ...
 
     def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]], uses: Sequence[str] = ()) -> list[bytes]:
-        """Use ``wrap``, ``unwrap`` or ``mac`` for many, each with its own line in the audit.
+        """Use ``wrap``, ``unwrap``, ``unwrap_tagged`` or ``mac`` for many, each with its own line in the audit.
+
+        ``unwrap_tagged`` opens a log key and gives, behind its 32 bytes, the MAC of its owner under ``log-tag``:
+        who seals an entry needs both, and one use of the service costs half of two.
 
         :param items: reference and data of each; a MAC's reference is empty.
         :param uses: for each item the id of the log receipt that allowed it, :data:`WRITE` or ``""``; else none.

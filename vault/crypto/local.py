@@ -17,7 +17,7 @@ from vault.crypto.auditlines import AuditPage, parse_page
 from vault.crypto.frames import PROTOCOL, Feed, Message, pack, parse, read_bytes, write_bytes
 from vault.crypto.holder import Roots, Versions
 from vault.domain.private import Private
-from vault.errors import OutOfReachError, RefusedError, VaultError
+from vault.errors import LimitError, OutOfReachError, RefusedError, VaultError
 
 _FAMILIES: Final[Mapping[str, type[VaultError]]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, VaultError)
@@ -25,7 +25,7 @@ _FAMILIES: Final[Mapping[str, type[VaultError]]] = {
 _ANSWER_SECONDS = 10.0
 _READ = 64 * 1024  # bytes
 _SHORTEST_WAIT = 0.02  # seconds
-_TOGETHER = 64  # requests on their way at once: far less than a socket's buffer holds, so that neither side waits
+_TOGETHER = 64  # requests in a frame; two are on their way, far less than a buffer holds, so that neither side waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ class LocalKeyService(Private):
     def many(self, verb: str, name: str, items: Sequence[tuple[str, bytes]], uses: Sequence[str] = ()) -> list[bytes]:
         """Use one verb for many references: the requests travel together, and so do the answers."""
         asked = [(*item, use) for item, use in zip(items, uses or ("",) * len(items), strict=True)]
-        frames = [_frame(verb, name, *one) for one in asked]
-        answered = zip(asked, self._exchange(frames), strict=True)
+        requests = [_request(verb, name, *one) for one in asked]
+        answered = zip(asked, self._exchange(requests), strict=True)
         return [self._use(verb, name, *one) if "wait" in reply else _value(reply) for one, reply in answered]
 
     def close(self) -> None:
@@ -133,23 +133,23 @@ class LocalKeyService(Private):
             self._drop()
 
     def _use(self, verb: str, name: str, ref: str, data: bytes, use: str = "") -> bytes:
-        frame = _frame(verb, name, ref, data, use)
+        request = _request(verb, name, ref, data, use)
         end = time.monotonic() + self._patience
         while True:
-            reply = self._exchange([frame])[0]
+            reply = self._exchange([request])[0]
             wait = reply.get("wait")
             if not isinstance(wait, int | float) or time.monotonic() + wait > end:
                 return _value(reply)
             time.sleep(max(wait, _SHORTEST_WAIT))
 
-    def _exchange(self, frames: Sequence[bytes]) -> list[Message]:
+    def _exchange(self, requests: Sequence[Message]) -> list[Message]:
         if self._pid != os.getpid():
             self._leave_to_parent()
         with self._lock:
             # an old connection may have died with an earlier daemon; a fresh one has no such excuse
             for fresh in (self._connection is None, True):
                 with contextlib.suppress(_BrokenError):
-                    return self._connected().exchange(frames)
+                    return self._connected().exchange(requests)
                 self._drop()
                 if fresh:
                     break
@@ -158,7 +158,7 @@ class LocalKeyService(Private):
     def _connected(self) -> "_Connection":
         if self._connection is None:
             connection = _Connection(self._socket)
-            reply = connection.exchange([pack({"hello": PROTOCOL, "token": self._token})])[0]
+            reply = connection.exchange([{"hello": PROTOCOL, "token": self._token}])[0]
             if "error" in reply:
                 connection.close()
                 raise _error(reply)
@@ -204,21 +204,25 @@ class _Connection(Private):
                     raise
                 time.sleep(_SHORTEST_WAIT)
 
-    def exchange(self, frames: Sequence[bytes]) -> list[Message]:
-        """Send frames and give their replies; after a failure the connection is closed for good.
+    def exchange(self, requests: Sequence[Message]) -> list[Message]:
+        """Send requests and give their replies; after a failure the connection is closed for good.
 
-        The next frames are on their way while the replies to the last ones are read.
+        The next frame is on its way while the replies to the last one are read.
         """
-        groups = [b"".join(frames[start : start + _TOGETHER]) for start in range(0, len(frames), _TOGETHER)]
+        groups = [requests[start : start + _TOGETHER] for start in range(0, len(requests), _TOGETHER)]
         bodies: list[bytes] = []
         replies: list[Message] = []
         try:
             for number, group in enumerate(groups):
-                self._socket.sendall(group)
-                # one group stays on its way while the one before it is read
-                wanted = len(frames) if number == len(groups) - 1 else number * _TOGETHER
-                bodies += self._bodies(wanted - len(bodies))
-                replies.extend(map(parse, bodies[len(replies) : wanted]))
+                self._socket.sendall(pack(group))
+                # one frame stays on its way while the replies to the one before it are read
+                read, wanted = len(bodies), len(groups) if number == len(groups) - 1 else number
+                bodies += self._bodies(wanted - read)
+                for asked, body in zip(groups[read:], bodies[read:], strict=False):
+                    replies += _replies(asked, body)
+        except LimitError:  # with replies of earlier frames still to come
+            self.close()
+            raise
         except TimeoutError:
             self.close()
             raise _away() from None
@@ -241,8 +245,16 @@ class _Connection(Private):
         self._socket.close()
 
 
-def _frame(verb: str, name: str, ref: str, data: bytes, use: str) -> bytes:
-    return pack({"verb": verb, "name": name, "ref": ref, "data": write_bytes(data), "use": use})
+def _replies(asked: Sequence[Message], body: bytes) -> list[Message]:
+    """Read a frame's replies; who was turned away at the door gets a single one."""
+    replies = parse(body)
+    if len(replies) != len(asked):
+        raise ConnectionResetError
+    return replies
+
+
+def _request(verb: str, name: str, ref: str, data: bytes, use: str) -> Message:
+    return {"verb": verb, "name": name, "ref": ref, "data": write_bytes(data), "use": use}
 
 
 def _value(reply: Message) -> bytes:

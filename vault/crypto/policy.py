@@ -14,20 +14,18 @@ from vault.crypto.signers import base_of
 from vault.domain.roles import OfficeName
 from vault.errors import NotAllowedError, WrongUseError
 
+_LOGS: Final = "wrap:log unwrap:log unwrap_tagged:log mac:log-tag"  # whoever reads must log
 _TABLE: Final[Mapping[OfficeName, str]] = {
     OfficeName.INTAKE: "mac:arrival",
-    OfficeName.COLLECTOR: "unwrap:identity unwrap:record wrap:log unwrap:log unseal:case mac:subject mac:log-tag",
-    OfficeName.DESK: "wrap:log unwrap:log unseal:case mac:log-tag sign:desk",
-    OfficeName.SEALER: "unwrap:identity wrap:record unwrap:record wrap:log unwrap:log unseal:case mac:log-tag",
-    OfficeName.PRINT: "wrap:log unwrap:log unseal:print mac:log-tag",
+    OfficeName.COLLECTOR: f"unwrap:identity unwrap:record {_LOGS} unseal:case mac:subject",
+    OfficeName.DESK: f"{_LOGS} unseal:case sign:desk",
+    OfficeName.SEALER: f"unwrap:identity wrap:record unwrap:record {_LOGS} unseal:case",
+    OfficeName.PRINT: f"{_LOGS} unseal:print",
     OfficeName.KEEPER: (
-        "wrap:log unwrap:log mac:log-tag sign:log rotate:identity rotate:record rotate:log "
-        "destroy:identity destroy:record destroy:log audit"
+        f"{_LOGS} sign:log rotate:identity rotate:record rotate:log destroy:identity destroy:record destroy:log audit"
     ),
-    OfficeName.REGISTRY: (
-        "wrap:identity unwrap:identity wrap:record unwrap:record wrap:log unwrap:log mac:subject mac:log-tag"
-    ),
-    OfficeName.AUDIT: "wrap:log unwrap:log mac:log-tag audit",
+    OfficeName.REGISTRY: f"wrap:identity unwrap:identity wrap:record unwrap:record {_LOGS} mac:subject",
+    OfficeName.AUDIT: f"{_LOGS} audit",
     OfficeName.OPERATOR: "",
 }
 _FOR_ALL = (
@@ -39,6 +37,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "wrap": KINDS,
         "unwrap": KINDS,
+        "unwrap_tagged": ("log",),
         "rotate": KINDS,
         "destroy": KINDS,
         "unseal": BOXES,

@@ -13,7 +13,7 @@ from vault.crypto.audit import Audit
 from vault.crypto.auditlines import GRANTED, render_page
 from vault.crypto.frames import PROTOCOL, Message, malformed, read_bytes, write_bytes
 from vault.crypto.holder import Holder, Versions
-from vault.crypto.keyservice import BOXES, SIGNERS, check_use
+from vault.crypto.keyservice import BOXES, SIGNERS, check_use, owner_of
 from vault.crypto.ledger import Ledger
 from vault.crypto.policy import Limiter, check
 from vault.crypto.signers import ROTATING
@@ -21,12 +21,11 @@ from vault.domain.private import Private
 from vault.domain.roles import OfficeName
 from vault.errors import LimitError, NotAllowedError, RefusedError, UnknownFormatError, VaultError, WrongUseError
 
-_REQUEST = frozenset({"verb", "name", "ref", "data", "use"})
 _POSITION = re.compile(r"0|[1-9][0-9]{0,17}")
 _HELLO = frozenset({"hello", "token"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each use of a key
 class _Request(Private, shows=("verb", "name")):
     verb: str
     name: str
@@ -135,6 +134,11 @@ class Warden(Private):
             case "wrap" | "unwrap" | "rotate" as verb:
                 self._ledger.check(request.name, request.ref)
                 return bytes(getattr(self._holder, verb)(request.name, request.ref, request.data))
+            case "unwrap_tagged":
+                owner = owner_of(request.ref)
+                self._ledger.check(request.name, request.ref)
+                key = self._holder.unwrap(request.name, request.ref, request.data)
+                return key + self._holder.mac("log-tag", owner.encode("ascii"))
             case "destroy":
                 self._ledger.add(request.name, request.ref)
                 return b""
@@ -193,11 +197,12 @@ def refusal(error: VaultError) -> Message:
 
 
 def _read(message: Mapping[str, object]) -> _Request:
-    if set(message) != _REQUEST or not all(isinstance(value, str) for value in message.values()):
-        raise malformed()
-    verb, name, ref, data, use = (str(message[part]) for part in ("verb", "name", "ref", "data", "use"))
-    check_use(use)
-    return _Request(verb, name, ref, read_bytes(data), use)
+    match message:
+        case {"verb": str(verb), "name": str(name), "ref": str(ref), "data": str(data), "use": str(use)}:
+            if len(message) == len(_Request.__slots__):
+                check_use(use)
+                return _Request(verb, name, ref, read_bytes(data), use)
+    raise malformed()
 
 
 def _foreign(old: Holder, new: Holder) -> bool:
