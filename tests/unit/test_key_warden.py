@@ -51,19 +51,18 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def request_for(verb: str, name: str) -> tuple[str, bytes]:
-    if verb == "wrap":
-        return "S-1", KEY
-    if verb == "destroy":
-        return "S-gone", b""
-    if verb == "unwrap_tagged":
-        return "S-1/2026", CUSTODY.wrap(name, "S-1/2026", KEY)
-    if verb in {"unwrap", "rotate"}:
-        return "S-1", CUSTODY.wrap(name, "S-1", KEY)
-    if verb == "unseal":
-        return "S-1", seal_key(CUSTODY.public(name), "S-1", KEY)
-    if verb == "audit":
-        return "0", b""
-    return "", b"data" if verb in {"mac", "sign"} else b""
+    match verb:
+        case "wrap":
+            return "S-1", KEY
+        case "destroy":
+            return "S-gone", b""
+        case "unwrap_tagged":
+            return "S-1/2026", CUSTODY.wrap(name, "S-1/2026", KEY)
+        case "unwrap" | "rotate":
+            return "S-1", CUSTODY.wrap(name, "S-1", KEY)
+        case "unseal":
+            return "S-1", seal_key(CUSTODY.public(name), "S-1", KEY)
+    return ("0" if verb == "audit" else "", b"data" if verb in {"mac", "sign"} else b"")
 
 
 @pytest.mark.parametrize("office", OfficeName)

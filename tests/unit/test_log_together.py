@@ -1,5 +1,6 @@
 """Threads that append together: each gets its own place or its own refusal, in as few commits as there can be."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -137,6 +138,47 @@ def test_a_thread_that_is_told_to_stop_leaves_nobody_waiting() -> None:
             answer.result(timeout=10)
         told.append(type(answer.exception(timeout=10)))
     assert sorted(kind.__name__ for kind in told) == ["KeyboardInterrupt", "OutOfReachError", "OutOfReachError"]
+
+
+def test_one_told_to_stop_while_parts_are_tried_alone_leaves_nobody_waiting() -> None:
+    table, answers = together([(part(b"tampered"), Claims()), (part(b"stop"), Claims()), (part(b"c"), Claims())])
+
+    told = [type(answer.exception(timeout=10)).__name__ for answer in answers]
+
+    assert told == ["KeyboardInterrupt", "OutOfReachError", "OutOfReachError"]  # the first part's thread leads
+    assert table.leaves == [b"first"]
+
+
+def test_whoever_is_told_to_stop_while_waiting_takes_the_part_back() -> None:
+    class ToldError(Exception):
+        pass
+
+    def told(_number: int, _frame: object) -> None:
+        raise ToldError
+
+    table = Table()
+    log = Together(table.append)
+    before = signal.signal(signal.SIGUSR1, told)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(log.append, part(b"first"), Claims())
+            assert table.entered.wait(10)
+            pool.submit(tell, log, threading.main_thread().ident)
+            with pytest.raises(ToldError):
+                log.append(part(b"mine"), Claims())
+            table.open.set()
+            assert first.result(timeout=10) == Appended(0)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert log.append(part(b"next"), Claims()) == Appended(1)
+    assert table.leaves == [b"first", b"next"]
+
+
+def tell(log: Together, thread: int | None) -> None:
+    assert thread is not None
+    until(lambda: len(log._waiting) == 1)
+    signal.pthread_kill(thread, signal.SIGUSR1)
 
 
 def test_large_parts_are_not_heaped_up() -> None:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from json.encoder import encode_basestring as quoted
 from typing import Any, Final
 
-from vault.accesslog.leaves import TAG_BYTES, VERSION, Day, Leaf, parse_leaf, render_leaf, seconds
+from vault.accesslog.leaves import TAG_BYTES, VERSION, Day, Leaf, leaf_bytes, parse_leaf, seconds, to_seconds
 from vault.crypto.envelope import Context, seal, unseal
 from vault.domain.case import REFERENCE
 from vault.domain.private import Private
@@ -110,9 +110,9 @@ def check(access: Access) -> None:
 
     :raises RefusedError: no time zone, an unfit reference or kind, or an empty field that the law asks for.
     """
-    texts = [access.actor, access.actor_name, access.role, access.legal_ground, access.outcome]
-    texts += [text for text in (access.emergency, access.recipient) if text is not None]
-    if not all(0 < len(text) <= _LONGEST_TEXT for text in texts):
+    maybe = [len(text) for text in (access.emergency, access.recipient) if text is not None]
+    sizes = [len(access.actor), len(access.actor_name), len(access.role), len(access.legal_ground), *maybe]
+    if not min(sizes) or max(sizes) > _LONGEST_TEXT or not 0 < len(access.outcome) <= _LONGEST_TEXT:
         raise _unfit("every look names actor, name, role, legal ground and outcome, each of 1-500 characters")
     if access.at.tzinfo is None or access.at.year < _FIRST_YEAR:
         raise _unfit("a look's time has a time zone")
@@ -139,16 +139,16 @@ def seal_access(access: Access, key: bytes, marks: Marks, salt: bytes) -> Sealed
     :param salt: 16 random bytes for the staff part.
     """
     at = access.at.astimezone(UTC)
-    whole = at.replace(microsecond=0)
-    time, owner = seconds(whole), _owner(access.subject, access.case)
+    micros, owner = _micros(at), _owner(access.subject, access.case)
+    time = to_seconds(micros)
     try:
-        entry = seal(key, _context("entry", time, owner), _render_entry(access, at))
+        entry = seal(key, _context("entry", time, owner), _render_entry(access, micros))
         staff = seal(key, _context("staff", time, owner), _render_staff(access, salt))
     except UnicodeEncodeError:
         raise _unfit("a look's texts are Unicode without stray surrogates") from None
     committed = sha256(staff + marks.reader).digest()
-    leaf = Leaf(whole, access.case, marks.tag, sha256(entry).digest(), committed, marks.use)
-    return SealedAccess(render_leaf(leaf), entry, staff, access.case, marks.tag, marks.reader, whole)
+    leaf = leaf_bytes(time, access.case, marks.tag, sha256(entry).digest(), committed, marks.use)
+    return SealedAccess(leaf, entry, staff, access.case, marks.tag, marks.reader, at.replace(microsecond=0))
 
 
 def open_access(sealed: SealedAccess, key: bytes, *, subject: str | None) -> Access:
@@ -166,7 +166,7 @@ def open_access(sealed: SealedAccess, key: bytes, *, subject: str | None) -> Acc
     entry = _fields(unseal(key, _context("entry", time, owner), sealed.entry), _ENTRY)
     staff = _fields(unseal(key, _context("staff", time, owner), sealed.staff), _STAFF)
     access = _access(entry, staff)
-    if _render_entry(access, access.at) != _canonical(entry):
+    if _render_entry(access, _micros(access.at)) != _canonical(entry):
         raise _disagrees()
     if (access.case, access.subject, seconds(access.at)) != (leaf.case, subject, time):
         raise _disagrees()
@@ -205,10 +205,10 @@ def _context(column: str, time: str, owner: str) -> Context:
     return Context("log_leaves", time, column, owner, VERSION)
 
 
-def _render_entry(access: Access, at: datetime) -> bytes:
+def _render_entry(access: Access, at: str) -> bytes:
     # field by field, four times faster than an encoder; RFC 8785 for strings and whole numbers under ASCII keys
     return (
-        f'{{"at":"{_micros(at)}","case":{_maybe(access.case)},"count":{access.count}'
+        f'{{"at":"{at}","case":{_maybe(access.case)},"count":{access.count}'
         f',"emergency":{_maybe(access.emergency)},"kinds":[{",".join(map(quoted, access.kinds))}]'
         f',"legal_ground":{quoted(access.legal_ground)},"outcome":{quoted(access.outcome)}'
         f',"purpose":{quoted(access.purpose.value)},"recipient":{_maybe(access.recipient)}'

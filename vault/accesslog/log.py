@@ -92,7 +92,7 @@ class AccessLog(Private):
         if not accesses:
             return []
         proved = check_bounds(accesses)
-        uses = [os.urandom(USE_BYTES) for _ in accesses]
+        uses = _drawn(len(accesses), USE_BYTES)
         first = self._append(accesses, _columns(self._seal(accesses, uses)), proved)
         now = self._now()
         return [
@@ -168,9 +168,9 @@ class AccessLog(Private):
                 access,
                 keys[ref][:KEY_BYTES],
                 Marks(None if access.subject is None else keys[ref][_TAG], readers[READER + access.actor], use),
-                os.urandom(_SALT_BYTES),
+                salt,
             )
-            for access, ref, use in zip(accesses, refs, uses, strict=True)
+            for access, ref, use, salt in zip(accesses, refs, uses, _drawn(len(refs), _SALT_BYTES), strict=True)
         ]
 
     def _opener(self) -> Callable[[str], bytes]:
@@ -183,6 +183,12 @@ def _open(row: table.LeafRow, subject: str | None, key_of: Callable[[str], bytes
     key = key_of(key_ref(subject, leaf.case, leaf.time))
     sealed = SealedAccess(row.leaf, row.entry, row.staff, row.case, row.tag, row.reader, row.at)
     return LoggedAccess(row.index, row.leaf, open_access(sealed, key, subject=subject))
+
+
+def _drawn(count: int, size: int) -> list[bytes]:
+    """Draw random values, all with one call of the system."""
+    drawn = os.urandom(count * size)
+    return [drawn[start : start + size] for start in range(0, count * size, size)]
 
 
 def _make_tags(service: KeyService, subjects: Collection[str]) -> dict[str, bytes]:

@@ -7,8 +7,7 @@ side and is not stored. ``docs/formats/envelope.md`` describes every byte.
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
@@ -22,8 +21,7 @@ _SPOOL_IN_MEMORY = 1024 * 1024  # bytes
 _TAMPERED = "the sealed bytes don't open here: wrong key, wrong place or changed; restore them from a backup"
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The place that an envelope belongs to; it opens nowhere else.
 
     :param table: where the envelope stands, for instance ``records``.
