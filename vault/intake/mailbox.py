@@ -31,11 +31,17 @@ class Message(Private):
 
     :param source: its name for good: ``imap|folder|uidvalidity|uid`` or ``maildir|unique``.
     :param received_at: when it reached the mailbox, by the mailbox's own clock.
+    :param mailbox: the mailbox's name in the settings; empty for the first.
+    :param too_large: it is over ``limits.message_bytes``: its body was not fetched, ``data`` holds its header at most.
+    :param size: its size at the door, in bytes, as the mailbox tells it.
     """
 
     source: str
     data: bytes
     received_at: datetime
+    mailbox: str = ""
+    too_large: bool = False
+    size: int = 0
 
 
 class Mailbox(Protocol):
