@@ -1,6 +1,7 @@
 """What stands in PostgreSQL's catalogue is the table of grants, exactly; migrating brings it there from anywhere."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from vault.storage.database import Connection, Database, conninfo
 from vault.storage.grants import ROOMS, UNGUARDED
 from vault.storage.migrate import migrate
 from vault.storage.privileges import found, strangers, wanted
-from vault.storage.roles import role_sql, scram_verifier
+from vault.storage.roles import KEPT_ALIVE, role_sql, scram_verifier
 from vault.testing.places import write_private
 from vault.testing.postgres import PostgresServer, postgres
 
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    with postgres() as server:
+    with postgres(tcp=True) as server:
         yield server
 
 
@@ -272,6 +273,22 @@ def test_the_administrators_sql_may_run_again_and_sets_the_newest_password(
     write_private(file, "another-password-1")
     with psycopg.connect(_dsn(settings, "print")) as connection:
         assert connection.execute("select current_user").fetchone() == (role,)
+
+
+def test_a_session_whose_network_died_is_given_up_on_both_sides(settings: DatabaseSettings) -> None:
+    """Else it would hold its locks for hours: PostgreSQL's own default waits for the kernel's two hours."""
+    office = settings.for_office("keeper")
+    database = Database(office.model_copy(update={"host": "127.0.0.1"}))
+    try:
+        with database.connect() as connection:
+            for name, value in KEPT_ALIVE.items():
+                assert connection.execute(f"show {name}".encode()).fetchone() == (str(value),)
+            with socket.socket(fileno=os.dup(connection.fileno())) as ours:
+                assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+                assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 6
+    finally:
+        database.close()
 
 
 def _psql() -> Path:

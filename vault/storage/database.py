@@ -29,6 +29,9 @@ def conninfo(settings: DatabaseSettings) -> str:
         password=read_secret(settings.password_file),
         sslmode=settings.ssl_mode,
         application_name="dsr-vault",
+        keepalives_idle=60,
+        keepalives_interval=10,
+        keepalives_count=6,
     )
 
 

@@ -8,11 +8,16 @@ import hashlib
 import hmac
 import os
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from vault.errors import WrongUseError
 
 _ITERATIONS = 4096  # PostgreSQL's own; the passwords are random, 256 bits
 _SALT_BYTES = 16
+# a network that dies silently must not let a session hold its locks: given up after two minutes
+KEPT_ALIVE: Mapping[str, int] = MappingProxyType(
+    {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 6}
+)
 
 
 def role_sql(verifiers: Mapping[str, str]) -> str:
@@ -26,10 +31,11 @@ def role_sql(verifiers: Mapping[str, str]) -> str:
 def _one(role: str, verifier: str) -> str:
     if not (role.replace("_", "").isalnum() and role.isascii()) or "'" in verifier:
         raise WrongUseError("role_name", "use a-z, 0-9 and _ for the database's name")
+    alive = "".join(f'\nalter role "{role}" set {name} = {value};' for name, value in KEPT_ALIVE.items())
     return (
         f"do $$ begin if not exists (select from pg_roles where rolname = '{role}') then "
         f'create role "{role}" nosuperuser nocreatedb nocreaterole noinherit; end if; end $$;\n'
-        f"alter role \"{role}\" login password '{verifier}';"
+        f"alter role \"{role}\" login password '{verifier}';{alive}"
     )
 
 
