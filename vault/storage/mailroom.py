@@ -1,0 +1,109 @@
+"""What mail was taken in and whether its message still lies at the door; what was begun and never ended.
+
+Every mark is a MAC under a key that stays in the key service, as in :mod:`vault.storage.arrivals`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from vault.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class MailIdentity:
+    """What names one message for good.
+
+    :param mailbox: mark of the mailbox it lay in.
+    :param numbering: mark of the mailbox's own numbering, such as IMAP's UIDVALIDITY (RFC 3501 section 2.3.1.1).
+    :param message_id: mark of its Message-ID (RFC 5322 section 3.6.4), where it has one.
+    :param content: mark of its exact bytes.
+    :param kept: nothing of it is stored, so it is never removed.
+    """
+
+    mailbox: bytes
+    numbering: bytes
+    message_id: bytes | None
+    content: bytes
+    kept: bool = False
+
+
+def serialise(connection: Connection, marks: Sequence[bytes]) -> None:
+    """Let one transaction at a time decide about messages that share a mark; until this one ends."""
+    for number in sorted({int.from_bytes(mark[:8], "big", signed=True) for mark in marks}):
+        connection.execute("select pg_advisory_xact_lock(%s)", (number,))
+
+
+def add_identity(connection: Connection, arrival_ref: str, identity: MailIdentity, at: datetime) -> None:
+    """Record a message's identity in the transaction that records its arrival."""
+    connection.execute(
+        "insert into mail_identities (arrival_ref, mailbox, numbering, message_id, content, kept, recorded_at)"
+        " values (%s, %s, %s, %s, %s, %s, %s)",
+        (
+            arrival_ref,
+            identity.mailbox,
+            identity.numbering,
+            identity.message_id,
+            identity.content,
+            identity.kept,
+            at,
+        ),
+    )
+
+
+def renumbered(connection: Connection, identity: MailIdentity) -> str | None:
+    """Return the arrival that this very message was recorded as under another numbering, or None.
+
+    A message whose removal is recorded was another one: this copy came later.
+    """
+    row = connection.execute(
+        "select arrival_ref from mail_identities where content = %s and mailbox = %s and numbering <> %s"
+        " and message_id is not distinct from %s and removed_at is null order by recorded_at limit 1",
+        (identity.content, identity.mailbox, identity.numbering, identity.message_id),
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+def standing(connection: Connection, arrival_ref: str) -> bool:
+    """Tell whether a message is kept at the door because nothing of it is stored."""
+    query = "select kept from mail_identities where arrival_ref = %s"
+    row = connection.execute(query, (arrival_ref,)).fetchone()
+    return bool(row and row[0])
+
+
+def removed(connection: Connection, arrival_refs: Sequence[str], at: datetime) -> None:
+    """Record that messages no longer lie at the door."""
+    connection.execute(
+        "update mail_identities set removed_at = %s where arrival_ref = any(%s) and removed_at is null",
+        (at, list(arrival_refs)),
+    )
+
+
+def settle(connection: Connection, mailbox: bytes, *, before: datetime, seen: Sequence[str], at: datetime) -> int:
+    """Record what a killed run removed without saying so; return how many messages that were.
+
+    :param before: when a look at the whole mailbox began; what was recorded later is left alone.
+    :param seen: the arrivals whose messages that look found.
+    """
+    done = connection.execute(
+        "update mail_identities set removed_at = %s"
+        " where mailbox = %s and recorded_at < %s and removed_at is null and not arrival_ref = any(%s)",
+        (at, mailbox, before, list(seen)),
+    )
+    return done.rowcount
+
+
+def begin(connection: Connection, sources: Sequence[bytes], at: datetime) -> dict[bytes, int]:
+    """Count one more try of each message; return how often each was begun, this time included."""
+    rows = connection.execute(
+        "insert into mail_tries as known (source, tries, last_at) select unnest(%s::bytea[]), 1, %s"
+        " on conflict (source) do update set tries = known.tries + 1, last_at = excluded.last_at"
+        " returning source, tries",
+        (sorted(sources), at),
+    ).fetchall()
+    return {bytes(source): int(tries) for source, tries in rows}
+
+
+def forget(connection: Connection, sources: Sequence[bytes]) -> None:
+    """Drop the count of messages that were taken, or that failed for a reason that is not theirs."""
+    connection.execute("delete from mail_tries where source = any(%s)", (list(sources),))
