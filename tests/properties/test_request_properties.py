@@ -11,7 +11,8 @@ from vault.errors import RefusedError
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 MAYBE = st.none() | TEXT
 REQUESTS = st.builds(
-    Request,
+    lambda for_child, **values: Request(**{**values, "for_child": for_child and values["on_behalf"]}),
+    for_child=st.booleans(),
     kinds=st.lists(st.sampled_from(RequestKind), unique=True).map(tuple),
     confidence=st.floats(0, 1),
     language=st.sampled_from(LANGUAGES),

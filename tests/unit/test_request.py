@@ -48,6 +48,7 @@ def test_the_json_holds_every_field_in_plain_values() -> None:
         "text": "Vad har ni om mig?",
         "case_ref": "DSR-2026-7K3QXM",
         "one_time_code": "7K3QX-M0A9B",
+        "for_child": False,
     }
     assert type(request().to_json()["answer_by"]) is str
 
@@ -69,6 +70,8 @@ WRONG: list[dict[str, Any]] = [
     {"language": None},
     {"on_behalf": 0},
     {"on_behalf": None},
+    {"for_child": True},
+    {"for_child": None},
     {"answer_by": "phone"},
     {"answer_by": ""},
     {"answer_by": ["mail"]},
@@ -92,13 +95,20 @@ def test_a_wrong_field_is_refused(change: dict[str, Any]) -> None:
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("field", list(request().to_json()))
+@pytest.mark.parametrize("field", [name for name in request().to_json() if name != "for_child"])
 def test_a_missing_field_is_refused(field: str) -> None:
     value = request().to_json()
     del value[field]
 
     with pytest.raises(RefusedError, match="request_malformed"):
         Request.from_json(value)
+
+
+def test_a_request_from_before_children_were_told_reads_as_no_childs() -> None:
+    value = request(on_behalf=True).to_json()
+    del value["for_child"]
+
+    assert Request.from_json(value) == request(on_behalf=True)
 
 
 @pytest.mark.parametrize("value", [None, [], "{}", 1, {}, [["kinds", []]]])

@@ -23,6 +23,9 @@ class RequestKind(StrEnum):
     LOG = "log"  # who has read it (Act 703/2023 s. 11)
     RECTIFICATION = "rectification"  # GDPR 16
     ERASURE = "erasure"  # GDPR 17
+    RESTRICTION = "restriction"  # keep the data, but do not use them (GDPR 18)
+    PORTABILITY = "portability"  # give the data on in a machine's form (GDPR 20)
+    OBJECTION = "objection"  # stop using the data for this (GDPR 21)
     OTHER = "other"  # a person reads it
 
 
@@ -44,7 +47,7 @@ class Request(Private):
     :param kinds: what is asked, each once; empty when no request was found.
     :param confidence: 0 to 1, how sure the reading is; a person looks at unsure ones.
     :param language: ``fi``, ``sv`` or ``en``, the language of the answer.
-    :param on_behalf: somebody writes for the data subject.
+    :param on_behalf: somebody writes for the data subject; ``for_child`` when that is her child.
     :param name: of the data subject, as written; likewise ``code`` (personal identity code), ``email``, ``address``.
     :param answer_by: the recorded choice, None when none was made.
     :param text: the request's own words.
@@ -65,6 +68,7 @@ class Request(Private):
     text: str
     case_ref: str | None
     one_time_code: str | None
+    for_child: bool = False
 
     def __post_init__(self) -> None:
         texts = (self.name, self.code, self.email, self.address, self.case_ref, self.one_time_code)
@@ -74,6 +78,8 @@ class Request(Private):
             and isinstance(self.language, str)
             and self.language in LANGUAGES
             and isinstance(self.on_behalf, bool)
+            and isinstance(self.for_child, bool)
+            and (self.on_behalf or not self.for_child)
             and isinstance(self.answer_by, AnswerBy | None)
             and _is_text(self.text)
             and all(text is None or _is_text(text) for text in texts)
@@ -93,10 +99,12 @@ class Request(Private):
     def from_json(cls, value: object) -> "Request":
         """Read what :meth:`to_json` wrote.
 
-        :param value: a parsed JSON object; a confidence of 0 or 1 may have lost its ``.0`` on the way.
+        :param value: a parsed JSON object; a confidence of 0 or 1 may have lost its ``.0`` on the way, and what
+            was written before ``for_child`` was told has none.
         :raises RefusedError: anything else: a field missing, unknown, of another type (code ``request_malformed``).
         """
-        if not isinstance(value, Mapping) or set(value) != {field.name for field in fields(cls)}:
+        names = {field.name for field in fields(cls)}
+        if not isinstance(value, Mapping) or {*value, "for_child"} != names:
             raise _malformed()
         kinds, answer_by, confidence = value["kinds"], value["answer_by"], value["confidence"]
         if not isinstance(kinds, list) or isinstance(confidence, bool) or not isinstance(confidence, int | float):

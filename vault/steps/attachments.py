@@ -47,7 +47,9 @@ def store_attachments(
     :returns: the particulars, in which each file has its ``place``.
     :raises OutOfReachError: the object store does not answer.
     """
-    described = list(particulars.get("attachments") or ())
+    if not attachments:
+        return particulars
+    described = particulars["attachments"]
     listed = [{**words, "place": str(number)} for number, words in enumerate(described, start=1)]
     for words, file in zip(listed, attachments, strict=True):
         owner = attachment_owner(arrival_ref, words["place"])
