@@ -18,26 +18,26 @@ from vault.intake.headers import decode_text, file_name, parameters
 from vault.settings import Limits
 
 _FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]*:(.*)", re.DOTALL)
-_LINE_END = re.compile(rb"\r?\n")
 _KNOWN_FIELDS = frozenset(
     [
         *("from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "received"),
         *("return-path", "delivered-to", "mime-version", "content-type", "content-transfer-encoding", "x-mailer"),
     ]
 )
-_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
+_NO_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _DEEPEST = 100  # whatever the settings say: the walk is recursive
 _ADVICE = "the mail's structure can't be read; a person must look at the original"
 
 
 @dataclass(frozen=True, slots=True)
 class MimeLimits:
-    """Bounds of one mail: ``size`` and ``headers`` (of one header block) in bytes."""
+    """Bounds of one mail: ``size`` and ``headers`` (of one header block) in bytes, ``fields`` of one header block."""
 
     size: int = 60_000_000
     parts: int = 200
     depth: int = 12
     headers: int = 262_144
+    fields: int = 2_000
 
     @classmethod
     def of(cls, limits: Limits) -> "MimeLimits":
@@ -156,7 +156,7 @@ def bare_part(content: bytes, content_type: str, name: str = "") -> Part:
 
 def canonical(data: bytes) -> bytes:
     """Give every line the ending CRLF, as signatures over mail want it (RFC 3156 section 5, RFC 8551)."""
-    return _LINE_END.sub(b"\r\n", data)
+    return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 class _Walk(Private):
@@ -194,6 +194,8 @@ class _Walk(Private):
             if line[:1] in b" \t" and fields:
                 fields[-1][1].append(line)
             elif found := _FIELD.fullmatch(line):
+                if len(fields) >= self._limits.fields:
+                    raise UnreadableError("mail_headers_too_large", _ADVICE)
                 fields.append((found[1].decode("ascii").lower(), [found[2]]))
             else:
                 break
@@ -246,7 +248,7 @@ def _after_envelope_line(data: bytes) -> int:
 
 
 def _base64(body: bytes) -> bytes:
-    letters = _NO_BASE64.sub(b"", body)
+    letters = body.translate(None, _NO_BASE64)
     try:
         return base64.b64decode(letters + b"=" * (-len(letters) % 4))
     except (binascii.Error, ValueError):
