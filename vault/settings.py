@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from vault.errors import WrongUseError
 from vault.settings_keys import KeySettings
+from vault.settings_mailbox import MailboxSettings, all_different
 from vault.settings_parts import FilePath, Part
 
 DEFAULT_PATH = Path("/etc/dsr-vault/dsr.toml")
@@ -97,20 +98,6 @@ class ObjectSettings(Part):
     log_bucket: str = "dsr-vault-log"
     access_key_file: FilePath
     secret_key_file: FilePath
-
-
-class MailboxSettings(Part):
-    """Where requests arrive: IMAP over TLS, or a Maildir."""
-
-    kind: Literal["imap", "maildir"]
-    path: FilePath | None = None
-    host: str = "127.0.0.1"
-    port: int = 993
-    user: str = ""
-    password_file: FilePath | None = None
-    ca_file: FilePath | None = None
-    folder: str = "INBOX"
-    address: str
 
 
 class ScanSettings(Part):
@@ -233,6 +220,7 @@ class Settings(Part):
     objects: ObjectSettings
     keys: KeySettings
     mailbox: MailboxSettings
+    mailboxes: list[MailboxSettings] = Field(default=[])
     scans: ScanSettings
     smtp: SmtpSettings
     openpgp: OpenPgpSettings
@@ -243,6 +231,11 @@ class Settings(Part):
     register: RegisterSettings = RegisterSettings()
     register_notes: bool = True
     stand_ins: list[str] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _mailboxes_differ(self) -> Self:
+        all_different(self.mailbox, self.mailboxes)
+        return self
 
 
 def load(path: Path | None = None) -> Settings:

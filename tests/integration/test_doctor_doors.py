@@ -10,7 +10,8 @@ import pytest
 from vault.cli.doctor import examine
 from vault.cli.probes.finding import Finding
 from vault.cli.probes.secretfiles import secret_files
-from vault.settings import MailboxSettings, Settings, SmtpSettings, load
+from vault.settings import Settings, SmtpSettings, load
+from vault.settings_mailbox import MailboxSettings
 from vault.testing import dovecot, smtp_sink
 from vault.testing.installation import Installation, installed
 

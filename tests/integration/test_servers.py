@@ -22,7 +22,8 @@ from imapclient import IMAPClient
 from imapclient.exceptions import LoginError
 
 from vault.errors import OutOfReachError, VaultError, WrongUseError
-from vault.settings import MailboxSettings, SmtpSettings, read_secret
+from vault.settings import SmtpSettings, read_secret
+from vault.settings_mailbox import MailboxSettings
 from vault.storage.objects import Objects
 from vault.testing import dovecot, moto_server, places, postgres, processes, rgw, smtp_sink
 from vault.testing.object_server import ObjectServer

@@ -10,7 +10,8 @@ import pytest
 
 from vault.delivery.compose import notice_mail, package_mail, pgp_mime
 from vault.errors import RefusedError
-from vault.settings import Controller, MailboxSettings, Settings, SmtpSettings
+from vault.settings import Controller, Settings, SmtpSettings
+from vault.settings_mailbox import MailboxSettings
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from vault.domain.private import Private
 from vault.errors import OutOfReachError, RefusedError, WrongUseError
-from vault.settings import MailboxSettings
+from vault.settings_mailbox import MailboxSettings
 
 _SECONDS = 60.0  # for one answer of the server
 _AWAY = (OSError, IMAPClientError, imaplib.IMAP4.error, EOFError)

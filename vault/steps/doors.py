@@ -8,7 +8,8 @@ from pathlib import Path
 
 from vault.errors import OutOfReachError, WrongUseError
 from vault.intake.mailbox import ImapMailbox, Mailbox, MaildirMailbox
-from vault.settings import MailboxSettings, load, read_secret
+from vault.settings import load, read_secret
+from vault.settings_mailbox import MailboxSettings
 
 
 def open_mailbox(settings: MailboxSettings) -> Mailbox:

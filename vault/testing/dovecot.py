@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vault.errors import OutOfReachError, WrongUseError
-from vault.settings import MailboxSettings
+from vault.settings_mailbox import MailboxSettings
 from vault.testing import places, processes
 from vault.testing.certificates import Certificates, make_certificates
 from vault.testing.ports import answers, free_ports

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from vault.crypto.keydir import KeyDirectory
 from vault.crypto.keydir import init as init_keys
 from vault.office import open_office
-from vault.settings import MailboxSettings, Settings, load
+from vault.settings import Settings, load
+from vault.settings_mailbox import MailboxSettings
 from vault.steps.parts import Parts
 from vault.storage.database import Connection, Database
 from vault.storage.migrate import migrate

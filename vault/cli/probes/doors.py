@@ -9,7 +9,8 @@ from pathlib import Path
 from vault.cli.probes.finding import Finding, Trial, UnfitError, tried
 from vault.errors import OutOfReachError, WrongUseError
 from vault.intake.mailbox import ImapMailbox
-from vault.settings import MailboxSettings, Settings, SmtpSettings, read_secret
+from vault.settings import Settings, SmtpSettings, read_secret
+from vault.settings_mailbox import MailboxSettings
 from vault.steps.doors import open_mailbox
 
 _SECONDS = 15.0
