@@ -1,5 +1,6 @@
 """The headers of a mail that count: who writes, what it answers, and whether a machine wrote it."""
 
+from vault.intake.autocrypt import autocrypt_key
 from vault.intake.headers import date, decode_words, mailbox, message_ids
 from vault.intake.mime import Part
 from vault.intake.opened import MailHeaders
@@ -36,6 +37,7 @@ def read_headers(root: Part, inner: Part | None = None) -> MailHeaders:
         references=message_ids(root.header("references")),
         date=date(root.header("date")),
         auto=_by_machine(root, sender),
+        autocrypt=autocrypt_key(root, sender),
     )
 
 

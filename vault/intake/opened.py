@@ -43,11 +43,15 @@ class SenderProof(Private, shows=("kind",)):
     :param fingerprint: of the OpenPGP primary key (40 hexadecimal digits; of an unknown key whatever the
         signature names), or the SHA-256 of the S/MIME certificate (64 digits).
     :param from_matches: whether the From address stands in a user id, or in the certificate.
+    :param why: what spoils an ``invalid`` one: ``signature_bad``, ``signature_expired``, ``signature_weak``,
+        ``signature_malformed``, ``signer_key_expired``, ``signer_key_revoked``, ``certificate_expired``,
+        ``certificate_unreadable`` or ``several_signers``.
     """
 
     kind: ProofKind = ProofKind.NONE
     fingerprint: str | None = None
     from_matches: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,18 @@ class SignedContent(Private):
 
     signature: bytes
     content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decrypted(Private, shows=("remark",)):
+    """What was inside one encryption.
+
+    :param remark: ``own_key_expired``, ``own_key_revoked`` or ``own_certificate_expired`` when the sender
+        holds an old copy of our key and should be sent the new one; else empty.
+    """
+
+    content: bytes
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +97,22 @@ class MailHeaders(Private):
     references: tuple[str, ...] = ()
     date: datetime | None = None
     auto: bool = False  # written by a machine or a list: never answer it automatically (RFC 3834)
+    autocrypt: bytes | None = None  # the sender's OpenPGP key, from the mail's header
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedMail(Private, shows=("outcome", "reason", "encryption")):
     """A mail after opening.
 
-    :param reason: a stable code; empty when all is well.
+    :param reason: a stable code, the first of the remarks; empty when all is well.
     :param text: of ``opened`` only what was inside the encryption; nothing outside is joined to it.
     :param attached_keys: OpenPGP public keys that came with the mail: they prove nothing by themselves.
     :param sender_key: the OpenPGP public key, armoured, that made a valid signature.
     :param certificate: the S/MIME signer's certificate, PEM.
     :param signed: the signed OpenPGP content, to check again with a key that is known later.
+    :param remarks: all that a person should know of a mail that could be read: ``outside_ignored``,
+        ``html_unreadable``, ``own_key_expired``, ``own_key_revoked``, ``own_certificate_expired``,
+        ``signature_partial``, ``from_differs``.
     """
 
     outcome: Outcome
@@ -106,11 +126,14 @@ class OpenedMail(Private, shows=("outcome", "reason", "encryption")):
     sender_key: str | None = None
     certificate: bytes | None = None
     signed: SignedContent | None = None
+    remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return what ``dsr inspect mail`` prints; attachments by size and SHA-256 only."""
+        """Return what ``dsr inspect mail`` prints; attachments by size and SHA-256 only, remarks where there are any."""
         proof = self.sender_proof
-        return {
+        remarks = [*self.remarks, *([proof.why] if proof.why else [])]
+        said = {"remarks": remarks} if remarks else {}
+        return said | {
             "outcome": self.outcome.value,
             "reason": self.reason,
             "encryption": self.encryption.value,
