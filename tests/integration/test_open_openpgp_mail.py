@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vault.delivery.compose import pgp_mime
+from vault.delivery.protected import pgp_mime
 from vault.errors import WrongUseError
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.opened import Encryption, OpenedMail, Outcome, ProofKind

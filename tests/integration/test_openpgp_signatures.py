@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from vault.delivery.compose import pgp_mime
+from vault.delivery.protected import pgp_mime
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.opened import Outcome, ProofKind
 from vault.intake.openpgp import check_signature, fingerprint_of

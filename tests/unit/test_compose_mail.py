@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from vault.delivery.compose import notice_mail, package_mail, pgp_mime
+from vault.delivery.compose import notice_mail, package_mail
+from vault.delivery.protected import pgp_mime
 from vault.errors import RefusedError
 from vault.settings import Controller, Settings, SmtpSettings
 from vault.settings_mailbox import MailboxSettings

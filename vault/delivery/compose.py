@@ -6,14 +6,16 @@ was sent twice is one mail to its reader.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
-from email.message import EmailMessage, MIMEPart
+from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any, Protocol
 
+from vault.domain.private import Private
 from vault.errors import RefusedError
 from vault.settings import Settings
 
@@ -39,7 +41,22 @@ class Words(Protocol):
         ...
 
 
-def notice_mail(settings: Settings, item_ref: str, words: Words, particulars: Mapping[str, Any]) -> EmailMessage:
+@dataclass(frozen=True, slots=True)
+class Enclosure(Private, shows=("name", "type")):
+    """A file of our own that goes along with a notice, such as our public key."""
+
+    name: str
+    type: str
+    data: bytes
+
+
+def notice_mail(
+    settings: Settings,
+    item_ref: str,
+    words: Words,
+    particulars: Mapping[str, Any],
+    enclosures: Sequence[Enclosure] = (),
+) -> EmailMessage:
     """Compose a notice that answers the requester's message.
 
     :param item_ref: the outgoing item's reference; the Message-ID is made from it and stays the same.
@@ -48,6 +65,9 @@ def notice_mail(settings: Settings, item_ref: str, words: Words, particulars: Ma
     """
     message = _reply(settings, item_ref, words.subject, particulars)
     message.set_content(words.text, cte="quoted-printable")
+    for file in enclosures:
+        main, _, sub = file.type.partition("/")
+        message.add_attachment(file.data, main, sub, filename=file.name)
     return message
 
 
@@ -74,20 +94,6 @@ def package_mail(
     message["Content-Language"] = language
     message.set_content(words.text, cte="quoted-printable")
     message.add_attachment(data, main, sub, filename=f"{case_ref}{ending}")
-    return message
-
-
-def pgp_mime(message: EmailMessage, ciphertext: bytes) -> EmailMessage:
-    """Make an encrypted MIME entity the whole content of a mail (RFC 3156 section 4).
-
-    :param message: its headers stand; it has no content yet.
-    :param ciphertext: an armoured OpenPGP message whose plaintext is a MIME entity.
-    """
-    version, sealed = MIMEPart(policy=SMTP), MIMEPart(policy=SMTP)
-    version.set_content(b"Version: 1\r\n", "application", "pgp-encrypted", cte="7bit")
-    sealed.set_content(ciphertext, "application", "octet-stream", cte="7bit", filename="encrypted.asc")
-    message["Content-Type"] = 'multipart/encrypted; protocol="application/pgp-encrypted"'
-    message.set_payload([version, sealed])
     return message
 
 

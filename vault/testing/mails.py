@@ -10,7 +10,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, formataddr
 from pathlib import Path
 
-from vault.delivery.compose import pgp_mime
+from vault.delivery.protected import pgp_mime
 from vault.domain.private import Private
 from vault.testing.mailkeys import PgpHome, SmimeIdentity
 from vault.testing.mailtexts import SUBJECTS
