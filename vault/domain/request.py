@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Final
 
 from vault.domain.private import Private
 from vault.domain.records import Json
@@ -27,6 +28,9 @@ class RequestKind(StrEnum):
     PORTABILITY = "portability"  # give the data on in a machine's form (GDPR 20)
     OBJECTION = "objection"  # stop using the data for this (GDPR 21)
     OTHER = "other"  # a person reads it
+
+
+ANSWERED: Final = frozenset({RequestKind.INSPECTION, RequestKind.LOG})  # other rights are a person's work
 
 
 class AnswerBy(StrEnum):

@@ -1,5 +1,6 @@
 """The headers of a mail that count: who writes, what it answers, and whether a machine wrote it."""
 
+from vault.domain.request import LANGUAGES
 from vault.intake.autocrypt import autocrypt_key
 from vault.intake.headers import date, decode_words, mailbox, message_ids
 from vault.intake.mime import Part
@@ -37,6 +38,7 @@ def read_headers(root: Part, inner: Part | None = None) -> MailHeaders:
         references=message_ids(root.header("references")),
         date=date(root.header("date")),
         auto=_by_machine(root, sender),
+        language=_language(root),
         autocrypt=autocrypt_key(root, sender),
     )
 
@@ -45,6 +47,13 @@ def _only(root: Part, name: str) -> str | None:
     """Return the value of a header that stands exactly once: two of them are a trick."""
     values = root.headers(name)
     return values[0] if len(values) == 1 else None
+
+
+def _language(root: Part) -> str | None:
+    """Return the first of our languages that a mail says it is written in, or its program is set to."""
+    tags = ",".join(root.header(name) or "" for name in ("content-language", "accept-language"))[:_LONGEST_SUBJECT]
+    spoken = (tag.strip().lower().partition(";")[0].partition("-")[0] for tag in tags.split(","))
+    return next((tag for tag in spoken if tag in LANGUAGES), None)
 
 
 def _by_machine(root: Part, sender: str | None) -> bool:

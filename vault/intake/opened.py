@@ -98,6 +98,7 @@ class MailHeaders(Private):
     date: datetime | None = None
     auto: bool = False  # written by a machine or a list: never answer it automatically (RFC 3834)
     autocrypt: bytes | None = None  # the sender's OpenPGP key, from the mail's header
+    language: str | None = None  # what Content-Language or Accept-Language names first of fi, sv, en (RFC 3282)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from vault.domain.request import LANGUAGES, AnswerBy, Request, RequestKind
 from vault.intake import phrases
 from vault.intake.headers import clean, mailbox
 
+SURE = 0.5  # confidence below which a person reads what is asked
 _LONGEST = 20_000  # characters of a text that are read
 _DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "------")
 _READ_AS = str.maketrans("OIL", "011")

@@ -1,8 +1,9 @@
 """Exceptions on the board: why a case stands still, as a code, while its clock runs on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from vault.domain.case import Event
+from vault.domain.request import ANSWERED, RequestKind
 from vault.errors import ConflictError, RefusedError, VaultError
 from vault.steps.parts import Parts
 from vault.storage.cases import append, get_case
@@ -22,6 +23,11 @@ def raise_exception(parts: Parts, ref: str, error: VaultError) -> None:
                 detail={"exception": error.code},
                 exception=error.code,
             )
+
+
+def other_right(kinds: Collection[RequestKind]) -> str | None:
+    """Return the exception of a request that asks, also or only, for what no machine answers."""
+    return "other_right_asked" if set(kinds) - ANSWERED else None
 
 
 def shown(parts: Parts, ref: str, step: Callable[[Parts, str], bool]) -> bool:

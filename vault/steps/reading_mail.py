@@ -6,33 +6,35 @@ from hashlib import sha256
 from typing import Any
 
 from vault.domain.case import Channel
-from vault.domain.request import AnswerBy, Request
+from vault.domain.request import AnswerBy
+from vault.intake.asking import Asked, read_asked
+from vault.intake.idimages import identity_copies
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.mailbox import Message
 from vault.intake.opened import OpenedMail, Outcome
-from vault.intake.understand import understand
-from vault.steps.receive import ANSWERED, Incoming
-
-_SURE = 0.5  # below it a person reads what is asked
+from vault.steps.attachments import DELETE_AFTER, IDENTITY
+from vault.steps.exceptions import other_right
+from vault.steps.receive import Incoming
 
 
 def read_message(message: Message, tools: MailTools) -> Incoming:
     """Open one message and say what it is; whatever it holds, the answer is an :class:`Incoming`."""
     opened = open_mail(message.data, tools)
-    request = understand(opened.text, subject=opened.headers.subject, attachments=[a.name for a in opened.attachments])
-    exception, notice = _judge(opened, request)
+    asked = read_asked(opened)
+    exception, notice = _judge(opened, asked)
     return Incoming(
         channel=Channel.MAIL,
         source=message.source,
         same=_same(message, opened),
         original=message.data,
         received_at=message.received_at,
-        language=request.language,
-        particulars=_particulars(opened, request, message.received_at),
-        case_ref=request.case_ref,
+        language=asked.request.language,
+        particulars=_particulars(opened, asked, message.received_at),
+        case_ref=asked.request.case_ref,
         exception=exception,
         notice=None if opened.headers.auto else notice,
         automatic=opened.headers.auto,
+        attachments=opened.attachments,
     )
 
 
@@ -46,19 +48,29 @@ def _same(message: Message, opened: OpenedMail) -> bytes:
     return b"\0".join([name.encode(), (opened.headers.from_address or "").encode(), sha256(body).digest()])
 
 
-def _judge(opened: OpenedMail, request: Request) -> tuple[str | None, str | None]:
+def _judge(opened: OpenedMail, asked: Asked) -> tuple[str | None, str | None]:
     if opened.outcome is Outcome.UNDECRYPTABLE:
         return "mail_undecryptable", "could_not_open"
     if opened.outcome is Outcome.REFUSED:
         return "mail_refused", "could_not_open"
-    if not request.kinds or request.confidence < _SURE:
+    if asked.form is not None and not asked.sure:
+        return "form_unclear", "acknowledgement"
+    if not asked.sure:
         return "no_request_found", "no_request_found"
-    if not ANSWERED & set(request.kinds):
-        return "other_right_asked", "acknowledgement"
-    return None, "acknowledgement"
+    return other_right(asked.request.kinds), "acknowledgement"
 
 
-def _particulars(opened: OpenedMail, request: Request, received_at: datetime) -> dict[str, Any]:
+def _files(opened: OpenedMail) -> list[dict[str, Any]]:
+    """Describe the attachments; pictures of identity documents are flagged for early deletion."""
+    copies = identity_copies(opened.attachments, f"{opened.headers.subject}\n{opened.text}")
+    return [
+        {"name": file.name, "type": file.type, "size": len(file.data), **({DELETE_AFTER: IDENTITY} if copy else {})}
+        for file, copy in zip(opened.attachments, copies, strict=True)
+    ]
+
+
+def _particulars(opened: OpenedMail, asked: Asked, received_at: datetime) -> dict[str, Any]:
+    request = asked.request
     headers, proof = opened.headers, opened.sender_proof
     by_mail = request.answer_by is not AnswerBy.PAPER
     signed = opened.signed
@@ -70,10 +82,12 @@ def _particulars(opened: OpenedMail, request: Request, received_at: datetime) ->
         "message_id": headers.message_id,
         "references": list(headers.references),
         "received_at": received_at.isoformat(),
+        **({"address": list(asked.address)} if asked.address else {}),
+        **({"form": asked.form} if asked.form else {}),
         "encryption": opened.encryption.value,
         "reason": opened.reason,
         "code": request.one_time_code,
-        "attachments": [{"name": a.name, "type": a.type, "size": len(a.data)} for a in opened.attachments],
+        "attachments": _files(opened),
         "sender_proof": {
             "kind": proof.kind.value,
             "fingerprint": proof.fingerprint,

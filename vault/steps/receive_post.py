@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from vault.domain.case import Channel
-from vault.domain.request import AnswerBy, Request, RequestKind
+from vault.domain.request import AnswerBy, Request
 from vault.errors import RefusedError
+from vault.intake.formrequest import request_of, town_of
 from vault.intake.scan import READ, Letter, ScanResult, read_scan
 from vault.steps.doors import is_sheet, sheets
-from vault.steps.exceptions import raise_exception
+from vault.steps.exceptions import other_right, raise_exception
 from vault.steps.notices import send_with
 from vault.steps.parts import Parts
-from vault.steps.receive import ANSWERED, Incoming, Taken, already_taken, plausible, take
+from vault.steps.receive import Incoming, Taken, already_taken, plausible, take
 from vault.storage.cases import held
 from vault.storage.outgoing import get_outgoing
 
 _ENOUGH = 50  # files a run
-_LANGUAGES = ("fi", "sv", "en")
 _TOO_LARGE = "scan_too_large"
 
 
@@ -86,7 +86,7 @@ def _read(path: Path, most: int) -> bytes | None:
 
 def _strange(stamp: str, received_at: datetime, data: bytes, why: str) -> Incoming:
     """Make an exception of what no machine can read; the original waits sealed for a person."""
-    request = _request({}, "fi")
+    request = request_of({}, "fi")
     return Incoming(
         channel=Channel.POST,
         source=stamp,
@@ -134,15 +134,15 @@ def _incoming(letter: Letter, source: str, data: bytes, received_at: datetime, h
 def _exception(letter: Letter, request: Request) -> str | None:
     if letter.outcome != READ:
         return f"scan_{letter.reason or 'person'}"
-    return None if ANSWERED & set(request.kinds) else "other_right_asked"
+    return other_right(request.kinds)
 
 
 def letter_particulars(letter: Letter) -> dict[str, Any]:
     """Gather what a letter says, for sealing."""
     values = {name: reading.value for name, reading in letter.fields.items()}
     language = values.get("language") or (letter.form or "::fi").split(":")[2]
-    request = _request(values, str(language))
-    address = [str(values.get("name") or ""), str(values.get("street") or ""), _town(values)]
+    request = request_of(values, str(language))
+    address = [str(values.get("name") or ""), str(values.get("street") or ""), town_of(values)]
     by_mail = request.answer_by is not AnswerBy.PAPER and request.email
     return {
         "request": request.to_json(),
@@ -152,33 +152,6 @@ def letter_particulars(letter: Letter) -> dict[str, Any]:
         "pages": list(letter.pages),
         "text": letter.text,
     }
-
-
-def _town(values: dict[str, Any]) -> str:
-    return f"{values.get('postal_code') or ''} {values.get('city') or ''}".strip()
-
-
-def _request(values: dict[str, Any], language: str) -> Request:
-    """Turn a form's fields into a request; a form with nothing ticked asks for inspection."""
-    ticked = values.get("kinds") or ()
-    known = [kind for kind in RequestKind if kind.value in ticked]
-    answer_by = values.get("answer_by")
-    on_behalf = values.get("for_whom") in ("child", "other")
-    subject = "other_" if on_behalf else ""  # whose records are asked for, not who asks
-    return Request(
-        kinds=tuple(known) or ((RequestKind.INSPECTION,) if values else ()),
-        confidence=1.0 if known else 0.5 if values else 0.0,
-        language=language if language in _LANGUAGES else "fi",
-        on_behalf=on_behalf,
-        name=values.get(f"{subject}name") or None,
-        code=values.get(f"{subject}code") or None,
-        email=values.get("email") or None,
-        address=", ".join(filter(None, [values.get("street"), _town(values)])) or None,
-        answer_by=AnswerBy(answer_by) if answer_by in tuple(AnswerBy) else None,
-        text=str(values.get("details") or ""),
-        case_ref=None,
-        one_time_code=None,
-    )
 
 
 def acknowledge(parts: Parts, taken: Taken, particulars: dict[str, Any]) -> None:
