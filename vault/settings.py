@@ -55,6 +55,7 @@ class Controller(Part):
     email: str
     data_protection_officer: str
     log_origin: str = "dsr-vault.example/access-log"
+    portal: str = Field(default="", pattern=r"^(https://\S+)?$")
 
 
 def office_role(database: str, office: str) -> str:
@@ -117,6 +118,13 @@ class SmtpSettings(Part):
     user: str = ""
     password_file: FilePath | None = None
     ca_file: FilePath | None = None
+
+
+class ReplySettings(Part):
+    """Automatic replies: whether one is encrypted when a usable key is known, and how many a sender gets in a day."""
+
+    encrypt: bool = True
+    a_day: int = Field(default=20, gt=0)
 
 
 class OpenPgpSettings(Part):
@@ -227,6 +235,7 @@ class Settings(Part):
     smime: SmimeSettings
     desk: DeskSettings
     log: LogSettings
+    replies: ReplySettings = ReplySettings()
     limits: Limits = Limits()
     register: RegisterSettings = RegisterSettings()
     register_notes: bool = True
