@@ -42,7 +42,7 @@ class Words(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Enclosure(Private, shows=("name", "type")):
+class OwnFile(Private, shows=("name", "type")):
     """A file of our own that goes along with a notice, such as our public key."""
 
     name: str
@@ -55,7 +55,7 @@ def notice_mail(
     item_ref: str,
     words: Words,
     particulars: Mapping[str, Any],
-    enclosures: Sequence[Enclosure] = (),
+    files: Sequence[OwnFile] = (),
 ) -> EmailMessage:
     """Compose a notice that answers the requester's message.
 
@@ -65,7 +65,7 @@ def notice_mail(
     """
     message = _reply(settings, item_ref, words.subject, particulars)
     message.set_content(words.text, cte="quoted-printable")
-    for file in enclosures:
+    for file in files:
         main, _, sub = file.type.partition("/")
         message.add_attachment(file.data, main, sub, filename=file.name)
     return message
