@@ -1,0 +1,207 @@
+"""An IMAP folder as a mailbox: each message is fetched in pieces and taken away alone, by its own UID.
+
+UID EXPUNGE (RFC 4315) removes that one UID, UID MOVE (RFC 6851) moves it. A message over the limit is
+never fetched whole. A UID means something under one UIDVALIDITY only (RFC 3501 s. 2.3.1.1): where the
+server has numbered its messages anew, nothing is fetched or taken away under an old number.
+"""
+
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any, Final, TypeVar
+
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
+
+from vault.domain.private import Private
+from vault.errors import OutOfReachError, RefusedError, WrongUseError
+from vault.intake.imapline import ImapLine
+from vault.intake.message import LARGEST, Message, header_of
+from vault.intake.tokens import AccessTokens
+from vault.settings_mailbox import MailboxSettings
+
+_FIRST: Final = 262_144  # bytes that come with the size: nearly every mail is whole then
+_PIECE: Final = 1_048_576  # bytes of each further piece
+_T = TypeVar("_T")
+
+
+class ImapMailbox(Private):
+    """A folder of an IMAP server over TLS.
+
+    :param settings: server, folder, and the file of the authority that vouches for the server.
+    :param secret: the password, or what gives access tokens.
+    :param largest: bytes over which a message is not fetched.
+    """
+
+    def __init__(self, settings: MailboxSettings, secret: str | AccessTokens, *, largest: int = LARGEST) -> None:
+        if "|" in settings.folder:
+            raise WrongUseError("mailbox_folder", "the folder's name must not hold |; rename mailbox.folder")
+        self.name = settings.name
+        self._settings = settings
+        self._largest = largest
+        self._line = ImapLine(settings, secret)
+        self._made: set[str] = set()
+
+    def messages(self, limit: int) -> Generator[Message, None, None]:
+        """Yield the oldest messages, at most ``limit``; the walk ends where the server numbers them anew.
+
+        :raises OutOfReachError: the server does not answer or does not let us in.
+        """
+        try:
+            uids = self._line.ask(lambda client: sorted(client.search("ALL")))[:limit]
+            validity = self._line.validity
+            for uid in uids:
+                message = self._fetch(validity, uid)
+                if message is not None:
+                    yield message
+        except RefusedError:
+            return
+        finally:
+            self._line.close()
+
+    def remove(self, source: str) -> None:
+        """Expunge or move the one message that ``source`` names.
+
+        :raises RefusedError: the source is another folder's, or the server has numbered its messages anew.
+        :raises OutOfReachError: the server does not answer, or does not move it.
+        """
+        if self._settings.after_taking == "move":
+            self._move(source, self._settings.move_to)
+        else:
+            self._here(*self._parse(source), _expunge)
+
+    def set_aside(self, source: str) -> None:
+        """Move the one message that ``source`` names to ``mailbox.aside``.
+
+        :raises VaultError: see :meth:`remove`.
+        """
+        self._move(source, self._settings.aside)
+
+    def owns(self, source: str) -> bool:
+        """Tell whether a source names a message of this folder, under any numbering."""
+        numbers = source.split("|")[-2:]
+        known = len(numbers) > 1 and all(number.isascii() and number.isdigit() for number in numbers)
+        return known and source == self._source(int(numbers[0]), int(numbers[1]))
+
+    def count(self) -> int:
+        """Count the messages, and hang up."""
+        try:
+            return self._line.ask(lambda client: len(client.search("ALL")))
+        finally:
+            self._line.close()
+
+    def close(self) -> None:
+        """Log out; the next call connects again."""
+        self._line.close()
+
+    def _fetch(self, validity: int, uid: int) -> Message | None:
+        """Fetch one message; None when somebody else has removed it meanwhile."""
+        asked = min(_FIRST, self._largest + 1)
+        parts = ["RFC822.SIZE", "INTERNALDATE", f"BODY.PEEK[]<0.{asked}>"]
+        answer = self._here(validity, uid, lambda client, uid: client.fetch([uid], parts)).get(uid, {})
+        start = answer.get(b"BODY[]<0>")
+        if start is None:
+            return None
+        size, when = int(answer.get(b"RFC822.SIZE", 0)), answer.get(b"INTERNALDATE") or datetime.now(UTC)
+        data = self._rest(validity, uid, start, asked) if size <= self._largest else None
+        if data is None:
+            data, size, large = header_of(start), max(size, self._largest + 1), True
+        elif (not data or len(data) < size) and not self._here(validity, uid, _exists):
+            return None  # expunged while it was fetched: Dovecot gives nothing from there on
+        else:
+            large = False
+        return Message(self._source(validity, uid), data, when.astimezone(UTC), self.name, large, size)
+
+    def _rest(self, validity: int, uid: int, start: bytes, asked: int) -> bytes | None:
+        """Fetch what follows the start, piece by piece; None when it becomes too large.
+
+        A server may be wrong about a message's size, so its end is a piece that is shorter than was asked for.
+        """
+        if len(start) < asked:
+            return start
+        whole = BytesIO()  # gives its bytes without a second copy
+        piece = start
+        while True:
+            whole.write(piece)
+            if whole.tell() > self._largest:
+                return None
+            if len(piece) < asked:
+                return whole.getvalue()
+            asked = _PIECE
+            piece = self._here(validity, uid, _piece_at(whole.tell()))
+
+    def _source(self, validity: int, uid: int) -> str:
+        return "|".join(["imap", *filter(None, [self.name]), self._settings.folder, str(validity), str(uid)])
+
+    def _parse(self, source: str) -> tuple[int, int]:
+        """Read a source of this folder: UIDVALIDITY and UID.
+
+        :raises RefusedError: it is another's.
+        """
+        if not self.owns(source):
+            raise RefusedError(
+                "mailbox_source", "this message does not lie in the configured folder; nothing was removed"
+            )
+        validity, uid = source.split("|")[-2:]
+        return int(validity), int(uid)
+
+    def _here(self, validity: int, uid: int, question: Callable[[Any, int], _T]) -> _T:
+        """Ask about one UID under the numbering that it belongs to, also after the line was joined again.
+
+        :raises RefusedError: the server has numbered its messages anew.
+        """
+
+        def guarded(client: Any) -> _T:
+            if self._line.validity != validity:
+                msg = "the mailbox was numbered anew; the message is read again and recognised as a copy"
+                raise RefusedError("mailbox_renumbered", msg)
+            return question(client, uid)
+
+        return self._line.ask(guarded)
+
+    def _move(self, source: str, folder: str) -> None:
+        def move(client: Any, uid: int) -> None:
+            try:
+                if folder not in self._made and not client.folder_exists(folder):
+                    client.create_folder(folder)
+                self._made.add(folder)
+                _move(client, uid, folder)
+            except IMAPClientAbortError:
+                raise
+            except IMAPClientError:
+                self._made.discard(folder)
+                msg = "the message was taken and can't be moved; make the folder, or room in it, on the mail server"
+                raise OutOfReachError("mailbox_move_failed", msg) from None
+
+        self._here(*self._parse(source), move)
+
+
+def _move(client: Any, uid: int, folder: str) -> None:
+    """Move one message (RFC 6851), or copy it and expunge it (RFC 4315) where the server lacks MOVE.
+
+    Cut between copy and expunge, the second way leaves two copies in ``folder`` after it was done again.
+    """
+    if client.has_capability("MOVE"):
+        client.move([uid], folder)
+    elif _exists(client, uid):
+        client.copy([uid], folder)
+        _expunge(client, uid)
+
+
+def _expunge(client: Any, uid: int) -> None:
+    client.delete_messages([uid], silent=True)
+    client.uid_expunge([uid])
+
+
+def _exists(client: Any, uid: int) -> bool:
+    client.noop()
+    return uid in client.search(["UID", str(uid)])
+
+
+def _piece_at(offset: int) -> Callable[[Any, int], bytes]:
+    """Return what fetches a piece: nothing when the message ends there, or is gone."""
+
+    def fetch(client: Any, uid: int) -> bytes:
+        answer = client.fetch([uid], [f"BODY.PEEK[]<{offset}.{_PIECE}>"]).get(uid, {})
+        return answer.get(b"BODY[]<%d>" % offset) or b""
+
+    return fetch

@@ -1,0 +1,117 @@
+"""A Maildir as a mailbox: each message is one file, which is unlinked or renamed alone, by its unique name."""
+
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from vault.domain.private import Private
+from vault.errors import OutOfReachError, RefusedError
+from vault.intake.message import LARGEST, Message, header_of
+
+_HEADER: Final = 262_144  # bytes in which a header block ends
+
+
+class MaildirMailbox(Private):
+    """A Maildir on this machine.
+
+    :param path: holds ``new``, ``cur`` and ``tmp``.
+    :param name: the mailbox's name in the settings; empty for the first.
+    :param move_to: the folder of a message that was taken; empty: it is removed.
+    :param aside: the folder of a message that can't be taken.
+    :param largest: bytes over which a message is not read.
+    """
+
+    def __init__(
+        self, path: Path, *, name: str = "", move_to: str = "", aside: str = "Aside", largest: int = LARGEST
+    ) -> None:
+        self.name = name
+        self._path = path
+        self._prefix = f"maildir|{name}/" if name else "maildir|"  # no file's name holds a slash
+        self._move_to = move_to
+        self._aside = aside
+        self._largest = largest
+
+    def messages(self, limit: int) -> Generator[Message, None, None]:
+        """Yield the oldest messages, at most ``limit``.
+
+        :raises OutOfReachError: the folder is not there.
+        """
+        for path in self._files()[:limit]:
+            try:
+                yield self._read(path)
+            except FileNotFoundError:
+                continue  # a mail program moved it; it is found again at the next look
+
+    def remove(self, source: str) -> None:
+        """Unlink or move the one file that ``source`` names.
+
+        :raises RefusedError: the source is not this Maildir's.
+        """
+        for path in self._named(source):
+            if self._move_to:
+                self._rename(path, self._move_to)
+            else:
+                path.unlink(missing_ok=True)
+
+    def set_aside(self, source: str) -> None:
+        """Move the one file that ``source`` names to ``mailbox.aside``.
+
+        :raises RefusedError: the source is not this Maildir's.
+        """
+        for path in self._named(source):
+            self._rename(path, self._aside)
+
+    def owns(self, source: str) -> bool:
+        """Tell whether a source names a message of this Maildir."""
+        unique = source.removeprefix(self._prefix)
+        return unique not in (source, "") and "/" not in unique
+
+    def count(self) -> int:
+        """Count the messages."""
+        return len(self._files())
+
+    def _read(self, path: Path) -> Message:
+        about = path.stat()
+        large = about.st_size > self._largest
+        with path.open("rb") as file:
+            data = header_of(file.read(_HEADER)) if large else file.read()
+        source = f"{self._prefix}{_unique(path)}"
+        return Message(source, data, _moment(about.st_mtime), self.name, large, about.st_size)
+
+    def _named(self, source: str) -> list[Path]:
+        if not self.owns(source):
+            raise RefusedError(
+                "mailbox_source", "this message does not lie in the configured Maildir; nothing was removed"
+            )
+        return [path for path in self._files() if _unique(path) == source.removeprefix(self._prefix)]
+
+    def _rename(self, path: Path, folder: str) -> None:
+        """Move a file into a folder beside the others (Maildir++), which is made when it is not there."""
+        home = self._path / f".{folder}"
+        for part in (home, *(home / name for name in ("tmp", "new", "cur"))):
+            part.mkdir(mode=0o700, exist_ok=True)
+        (home / "maildirfolder").touch(mode=0o600)
+        try:
+            path.rename(home / "cur" / (path.name if ":" in path.name else f"{path.name}:2,"))
+        except FileNotFoundError:
+            return  # gone already, or renamed by a mail program: then the next run moves it
+
+    def _files(self) -> list[Path]:
+        if not (self._path / "new").is_dir():
+            raise OutOfReachError("mailbox_away", "the Maildir is not there; mount it, the next run looks again")
+        found = [p for name in ("new", "cur") for p in (self._path / name).glob("*") if not p.name.startswith(".")]
+        return sorted((p for p in found if p.is_file() and not p.is_symlink()), key=lambda p: (_unique(p), p.name))
+
+
+def _unique(path: Path) -> str:
+    """Return a message's name without the flags that mail programs put behind it."""
+    return path.name.partition(":")[0]
+
+
+def _moment(seconds: float) -> datetime:
+    """Return a file's time; now, when it names a year that no calendar has."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError):
+        return datetime.now(UTC)
