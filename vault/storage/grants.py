@@ -99,6 +99,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "arrivals": (select(), insert()),
         "mail_identities": (select(), insert(), update("removed_at")),
         "mail_tries": (select(), insert(), update("tries last_at"), delete()),
+        "mail_answers": (select(), insert(), delete()),
         "sealed_keys": (insert(),),
         "sealed_items": (insert(rows=both(one_of("name", "particulars", "reply"), number("version", 1))),),
         "outgoing": _SENDS,

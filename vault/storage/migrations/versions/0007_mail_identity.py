@@ -3,6 +3,7 @@
 ``mail_identities`` holds MACs under the key service, as ``arrivals`` does, so that a message is known again
 after its server has numbered its messages anew (UIDVALIDITY, RFC 3501 section 2.3.1.1). ``mail_tries`` counts
 how often a message was begun that no arrival followed: what ends its reader each time is set aside.
+``mail_answers`` keeps for a day whom a machine has answered, so that two machines do not write for ever.
 """
 
 from alembic import op
@@ -30,6 +31,13 @@ create table mail_tries (
     tries integer not null,
     last_at timestamptz not null
 );
+create table mail_answers (
+    item_ref text primary key,
+    sender bytea not null,
+    at timestamptz not null
+);
+create index mail_answers_by_sender on mail_answers (sender);
+create index mail_answers_by_time on mail_answers (at);
 """
 
 
@@ -40,4 +48,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take them away."""
-    op.execute("drop table mail_tries; drop table mail_identities")
+    op.execute("drop table mail_answers; drop table mail_tries; drop table mail_identities")
