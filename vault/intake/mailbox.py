@@ -67,6 +67,11 @@ class Mailboxes(Private):
         """
         return sum(mailbox.count() for mailbox in self._mailboxes)
 
+    def close(self) -> None:
+        """Hang up everywhere."""
+        for mailbox in self._mailboxes:
+            mailbox.close()
+
     def _owner(self, source: str) -> ImapMailbox | MaildirMailbox:
         for mailbox in self._mailboxes:
             if mailbox.owns(source):

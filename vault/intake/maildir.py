@@ -71,6 +71,9 @@ class MaildirMailbox(Private):
         """Count the messages."""
         return len(self._files())
 
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
     def _read(self, path: Path) -> Message:
         about = path.stat()
         large = about.st_size > self._largest

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from vault.domain.private import Private
 
+RENUMBERED: Final = "mailbox_renumbered"  # the code with which a mailbox refuses a number that means nothing any more
 LARGEST: Final = 60_000_000  # bytes of a message, where the settings say nothing else
 
 
@@ -50,6 +51,10 @@ class Mailbox(Protocol):
 
     def count(self) -> int:
         """Count the messages."""
+        ...
+
+    def close(self) -> None:
+        """Hang up; the next call connects again."""
         ...
 
 

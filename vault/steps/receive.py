@@ -3,7 +3,8 @@
 The order is the promise. The original is sealed and stored; then one transaction records
 the arrival, its case and its sealed particulars; only then may the door be emptied. A kill
 before the transaction leaves ciphertext that nothing opens; a kill after it leaves a message
-at the door that the next run recognises by its source and removes.
+at the door that the next run recognises by its source, or by its bytes where its mailbox has
+numbered its messages anew, and removes.
 """
 
 import secrets
@@ -19,20 +20,24 @@ from vault.crypto.envelope import new_key, seal
 from vault.domain.calendar import HELSINKI
 from vault.domain.case import REFERENCE_SPACE, Case, Channel, Event, Stage, reference
 from vault.domain.private import Private
-from vault.domain.request import RequestKind
 from vault.errors import RefusedError
+from vault.intake.opened import Attachment
+from vault.intake.reports import Report
+from vault.steps.attachments import store_attachments
 from vault.steps.casefile import arrival_owner, case_owner, object_context, original_key, seal_item
+from vault.steps.mail_identity import Lying, identities, source_bytes
 from vault.steps.parts import Parts
-from vault.storage import outgoing
-from vault.storage.arrivals import Arrival, add_arrival, by_digest, by_source
+from vault.steps.replying import intend_answer
+from vault.steps.returned import note_on_closed, note_report
+from vault.storage import mailroom
+from vault.storage.arrivals import Arrival, add_arrival, by_digest, by_ref, by_source
 from vault.storage.cases import append, get_case, open_case
 from vault.storage.database import Connection
 from vault.storage.keys import add_sealed_key
-from vault.storage.outgoing import Outgoing
+from vault.storage.mailroom import MailIdentity
 
 PARTICULARS = "particulars"
 REPLY = "reply"
-ANSWERED = frozenset({RequestKind.INSPECTION, RequestKind.LOG})  # other rights are a person's work
 _OLDEST = timedelta(days=366)  # a door's clock that says more than this is wrong, not late
 
 
@@ -47,6 +52,9 @@ class Incoming(Private, shows=("channel",)):
     :param case_ref: the case that the message says it answers.
     :param exception: code of what a person must look at.
     :param notice: template of the reply that its arrival deserves, or None.
+    :param report: what a machine says about our mail, where a machine wrote it.
+    :param attachments: its files, each sealed in a place of its own; ``particulars`` describes them in this order.
+    :param lying: how a mail lies at the door; None for a letter.
     """
 
     channel: Channel
@@ -59,7 +67,9 @@ class Incoming(Private, shows=("channel",)):
     case_ref: str | None = None
     exception: str | None = None
     notice: str | None = None
-    automatic: bool = False
+    report: Report | None = None
+    attachments: tuple[Attachment, ...] = ()
+    lying: Lying | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +83,21 @@ class Taken:
     notice_ref: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Landing(Private):
+    """What is written about one arrival.
+
+    :param keys: owner to new key, to be sealed in the transaction.
+    """
+
+    arrival: Arrival
+    identity: MailIdentity | None
+    keys: dict[str, bytes]
+
+
 def source_mac(parts: Parts, source: str) -> bytes:
-    """Recognise a place at the door without storing its name; a file's name may be no UTF-8."""
-    return parts.service.mac("arrival", b"source\0" + sha256(source.encode(errors="surrogateescape")).digest())
+    """Recognise a place at the door without storing its name."""
+    return parts.service.mac("arrival", source_bytes(source))
 
 
 def plausible(moment: datetime, now: datetime) -> datetime:
@@ -90,10 +112,13 @@ def already_taken(parts: Parts, source: str) -> Taken | None:
     """Return what an earlier run made of this source, or None."""
     mac = source_mac(parts, source)
     with parts.database.connect() as connection:
-        arrival = by_source(connection, mac)
-        if arrival is None:
-            return None
-        return Taken(get_case(connection, arrival.case_ref), arrival.ref, arrival.role, fresh=False)
+        return _was(connection, by_source(connection, mac))
+
+
+def _was(connection: Connection, arrival: Arrival | None) -> Taken | None:
+    if arrival is None:
+        return None
+    return Taken(get_case(connection, arrival.case_ref), arrival.ref, arrival.role, fresh=False)
 
 
 def take(parts: Parts, incoming: Incoming) -> Taken:
@@ -109,17 +134,17 @@ def take(parts: Parts, incoming: Incoming) -> Taken:
         keys[owner] = new_key()
         name = original_key(arrival_ref)
         parts.objects.put(name, seal(keys[owner], object_context(name, owner), incoming.original))
-    source = source_mac(parts, incoming.source)
-    digest = parts.service.mac("arrival", b"same\0" + sha256(incoming.same).digest())
+    if incoming.attachments:
+        stored = store_attachments(parts, arrival_ref, incoming.attachments, incoming.particulars, keys)
+        incoming = replace(incoming, particulars=stored)
+    source, digest = parts.service.many(
+        "mac", "arrival", [("", source_bytes(incoming.source)), ("", b"same\0" + sha256(incoming.same).digest())]
+    )
+    arrival = Arrival(arrival_ref, incoming.channel, source, digest, incoming.received_at, "", "")
+    landing = _Landing(arrival, identities(parts, [incoming.lying])[0] if incoming.lying else None, keys)
     try:
         with parts.database.connect() as connection:
-            return _commit(
-                parts,
-                connection,
-                incoming,
-                Arrival(arrival_ref, incoming.channel, source, digest, incoming.received_at, "", ""),
-                keys,
-            )
+            return _known(connection, landing) or _commit(parts, connection, incoming, landing)
     except psycopg.errors.UniqueViolation:
         found = already_taken(parts, incoming.source)
         if found is None:
@@ -127,29 +152,21 @@ def take(parts: Parts, incoming: Incoming) -> Taken:
         return found
 
 
-def _commit(
-    parts: Parts, connection: Connection, incoming: Incoming, arrival: Arrival, keys: dict[str, bytes]
-) -> Taken:
-    known = _case_answered(connection, incoming)
-    twin = by_digest(connection, arrival.digest)
-    if incoming.automatic and known is not None:
-        case, role = _note_automatic(parts, connection, known), "notice"
-    elif known is not None and twin is None:
-        case, role = (
-            append(
-                connection,
-                known,
-                Event.REPLY_ARRIVED,
-                actor=parts.actor,
-                at=parts.now(),
-                detail={"arrival": arrival.ref},
-            ),
-            REPLY,
-        )
-        keys.setdefault(arrival_owner(arrival.ref), new_key())
-    else:
-        case, role = _new_case(parts, connection, incoming, twin, keys)
+def _known(connection: Connection, landing: _Landing) -> Taken | None:
+    """Let nobody else decide about this content meanwhile; return what was made of the very same message."""
+    arrival, identity = landing.arrival, landing.identity
+    mailroom.serialise(connection, [arrival.digest, *([identity.content] if identity else [])])
+    earlier = mailroom.renumbered(connection, identity) if identity else None
+    return _was(connection, by_ref(connection, earlier) if earlier else by_source(connection, arrival.source))
+
+
+def _commit(parts: Parts, connection: Connection, incoming: Incoming, landing: _Landing) -> Taken:
+    arrival, keys = landing.arrival, landing.keys
+    case, role = _case_of(parts, connection, incoming, landing)
     add_arrival(connection, replace(arrival, case_ref=case.ref, role=role))
+    if landing.identity is not None:
+        mailroom.add_identity(connection, arrival.ref, landing.identity, parts.now())
+        mailroom.forget(connection, [arrival.source])
     public = parts.service.public("case")
     for owner, key in keys.items():
         add_sealed_key(connection, owner, "case", seal_key(public, owner, key))
@@ -160,8 +177,27 @@ def _commit(
         owner = case_owner(case.ref)
         kept = {**incoming.particulars, "arrival": arrival.ref}
         seal_item(connection, keys[owner], owner, PARTICULARS, kept)
-    notice_ref = _intend_notice(parts, connection, incoming, case) if role == "request" else None
+    wanted = incoming.notice if role == "request" else None
+    notice_ref = intend_answer(parts, connection, case, wanted, incoming.particulars) if wanted else None
     return Taken(case, arrival.ref, role, fresh=True, notice_ref=notice_ref)
+
+
+def _case_of(parts: Parts, connection: Connection, incoming: Incoming, landing: _Landing) -> tuple[Case, str]:
+    """Find or open the case that an arrival belongs to, and say what it is there."""
+    arrival, keys = landing.arrival, landing.keys
+    known = _case_answered(connection, incoming)
+    twin = by_digest(connection, arrival.digest)
+    if incoming.report is not None and known is not None:
+        return note_report(parts, connection, known, incoming.report, arrival.ref), "notice"
+    if known is None or twin is not None:
+        case, role = _new_case(parts, connection, incoming, twin, keys)
+        if incoming.report is not None and twin is None:
+            case = note_on_closed(parts, connection, case, incoming.report)
+        return case, role
+    detail = {"arrival": arrival.ref}
+    case = append(connection, known, Event.REPLY_ARRIVED, actor=parts.actor, at=parts.now(), detail=detail)
+    keys.setdefault(arrival_owner(arrival.ref), new_key())
+    return case, REPLY
 
 
 def _case_answered(connection: Connection, incoming: Incoming) -> Case | None:
@@ -174,23 +210,11 @@ def _case_answered(connection: Connection, incoming: Incoming) -> Case | None:
     return case if case.open else None
 
 
-def _note_automatic(parts: Parts, connection: Connection, case: Case) -> Case:
-    return append(
-        connection,
-        case,
-        Event.EXCEPTION_RAISED,
-        actor=parts.actor,
-        at=parts.now(),
-        detail={"exception": "mail_bounced"},
-        exception="mail_bounced",
-    )
-
-
 def _new_case(
     parts: Parts, connection: Connection, incoming: Incoming, twin: Arrival | None, keys: dict[str, bytes]
 ) -> tuple[Case, str]:
     year = incoming.received_at.astimezone(HELSINKI).year
-    exception = "automatic_message" if incoming.automatic else incoming.exception
+    exception = "automatic_message" if incoming.report else incoming.exception
     case = Case(
         ref=reference(year, secrets.randbelow(REFERENCE_SPACE)),
         channel=incoming.channel,
@@ -214,21 +238,3 @@ def _new_case(
         merged_into=twin.case_ref,
     )
     return merged, "duplicate"
-
-
-def notice_ref(case_ref: str, kind: str, mark: str = "") -> str:
-    """Name an outgoing item for good; its Message-ID is made from it."""
-    return "-".join(part for part in (case_ref, kind.replace("_", "-"), mark) if part)
-
-
-def _intend_notice(parts: Parts, connection: Connection, incoming: Incoming, case: Case) -> str | None:
-    if incoming.notice is None:
-        return None
-    road = "mail" if incoming.particulars.get("reply_to") else "post"
-    item = Outgoing(
-        notice_ref(case.ref, incoming.notice), case.ref, incoming.notice, road, outgoing.INTENDED, parts.now()
-    )
-    if road == "post" and not incoming.particulars.get("address"):
-        return None
-    outgoing.intend(connection, item)
-    return item.ref

@@ -1,19 +1,23 @@
-"""Receive mail: every message in the mailbox becomes a case, a reply or a visible exception; the mailbox ends empty."""
+"""Receive mail: every message in the mailbox becomes a case, a reply or a visible exception; the mailbox ends empty.
+
+A few threads open what lies ahead while the database commits what is open already. A message
+leaves its mailbox when its case is durable. One that fails stays, and those behind it are taken;
+one that ended its reader time and again is taken unopened, as an exception for a person.
+"""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from vault.intake.mail import MailTools
-from vault.intake.mailbox import Mailbox
+from vault.intake.message import Mailbox
 from vault.intake.mime import MimeLimits
 from vault.intake.openpgp import OpenPgp
 from vault.intake.smime import Smime, load_key
 from vault.settings import Settings, read_secret
-from vault.steps.doors import open_mailbox
+from vault.steps.doors import open_mailboxes
+from vault.steps.mail_round import READERS, MailRound
 from vault.steps.parts import Parts
-from vault.steps.reading_mail import read_message
-from vault.steps.receive import already_taken, take
-from vault.steps.receive_post import acknowledge
 
 _ENOUGH = 200  # messages a run
 
@@ -21,21 +25,18 @@ _ENOUGH = 200  # messages a run
 def receive_mail(parts: Parts, mailbox: Mailbox | None = None, limit: int = _ENOUGH) -> list[str]:
     """Take in up to ``limit`` messages; return the references of the cases they made or changed.
 
-    :raises OutOfReachError: the mailbox or a store does not answer; nothing is lost.
+    What failed is told when everything else is done.
+
+    :param mailbox: this one alone; else all of the settings'.
+    :raises OutOfReachError: a mailbox or a store does not answer; nothing is lost.
+    :raises VaultError: what the first message failed with that stays in its mailbox.
     """
-    mailbox = mailbox or open_mailbox(parts.settings.mailbox)
-    refs = []
-    with mail_tools(parts.settings) as tools:
-        for message in mailbox.messages(limit):
-            if already_taken(parts, message.source) is None:
-                incoming = read_message(message, tools)
-                taken = take(parts, incoming)
-                mailbox.remove(message.source)
-                acknowledge(parts, taken, incoming.particulars)
-                refs.append(taken.case.ref)
-            else:
-                mailbox.remove(message.source)
-    return refs
+    with mail_tools(parts.settings) as tools, ThreadPoolExecutor(READERS, thread_name_prefix="open") as pool:
+        turn = MailRound(parts, mailbox or open_mailboxes(parts.settings), tools, pool)
+        turn.run(limit)
+    if turn.faults:
+        raise turn.faults[0]
+    return turn.refs
 
 
 @contextmanager

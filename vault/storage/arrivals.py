@@ -49,12 +49,17 @@ def by_source(connection: Connection, source: bytes) -> Arrival | None:
     return _one(connection, "source = %s", source)
 
 
+def by_ref(connection: Connection, ref: str) -> Arrival | None:
+    """Return one arrival."""
+    return _one(connection, "ref = %s", ref)
+
+
 def by_digest(connection: Connection, digest: bytes) -> Arrival | None:
     """Return the first arrival with the same content."""
     return _one(connection, "digest = %s order by received_at", digest)
 
 
-def _one(connection: Connection, where: str, value: bytes) -> Arrival | None:
+def _one(connection: Connection, where: str, value: bytes | str) -> Arrival | None:
     query = f"select {_COLUMNS} from arrivals where {where} limit 1"  # noqa: S608 - constant names
     row = connection.execute(query, (value,)).fetchone()
     return Arrival(row[0], row[1], bytes(row[2]), bytes(row[3]), row[4], row[5], row[6]) if row else None

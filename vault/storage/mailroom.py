@@ -58,17 +58,10 @@ def renumbered(connection: Connection, identity: MailIdentity) -> str | None:
     """
     row = connection.execute(
         "select arrival_ref from mail_identities where content = %s and mailbox = %s and numbering <> %s"
-        " and message_id is not distinct from %s and removed_at is null order by recorded_at limit 1",
-        (identity.content, identity.mailbox, identity.numbering, identity.message_id),
+        " and removed_at is null order by recorded_at limit 1",
+        (identity.content, identity.mailbox, identity.numbering),
     ).fetchone()
     return str(row[0]) if row else None
-
-
-def standing(connection: Connection, arrival_ref: str) -> bool:
-    """Tell whether a message is kept at the door because nothing of it is stored."""
-    query = "select kept from mail_identities where arrival_ref = %s"
-    row = connection.execute(query, (arrival_ref,)).fetchone()
-    return bool(row and row[0])
 
 
 def removed(connection: Connection, arrival_refs: Sequence[str], at: datetime) -> None:
@@ -79,18 +72,23 @@ def removed(connection: Connection, arrival_refs: Sequence[str], at: datetime) -
     )
 
 
-def settle(connection: Connection, mailbox: bytes, *, before: datetime, seen: Sequence[str], at: datetime) -> int:
-    """Record what a killed run removed without saying so; return how many messages that were.
+def unsettled(connection: Connection, mailboxes: Sequence[bytes], before: datetime, seen: Sequence[str]) -> list[str]:
+    """Return arrivals whose messages should still lie at the door, but for those that were seen there.
 
-    :param before: when a look at the whole mailbox began; what was recorded later is left alone.
-    :param seen: the arrivals whose messages that look found.
+    :param before: what was recorded later is left out.
     """
-    done = connection.execute(
-        "update mail_identities set removed_at = %s"
-        " where mailbox = %s and recorded_at < %s and removed_at is null and not arrival_ref = any(%s)",
-        (at, mailbox, before, list(seen)),
-    )
-    return done.rowcount
+    rows = connection.execute(
+        "select arrival_ref from mail_identities"
+        " where mailbox = any(%s) and recorded_at < %s and removed_at is null and not arrival_ref = any(%s)",
+        (list(mailboxes), before, list(seen)),
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def tried(connection: Connection, sources: Sequence[bytes]) -> set[bytes]:
+    """Return the messages that were begun before."""
+    rows = connection.execute("select source from mail_tries where source = any(%s)", (list(sources),)).fetchall()
+    return {bytes(row[0]) for row in rows}
 
 
 def begin(connection: Connection, sources: Sequence[bytes], at: datetime) -> dict[bytes, int]:
