@@ -30,6 +30,7 @@ RAISED = frozenset(
         *("no_identity_decision", "envelope_tampered", "recipient_not_alone", "identity_missing", "mail_refused"),
         *("subject_unknown", "representative", "name_differs", "reply_to_read", "code_wrong", "code_exhausted"),
         *("mail_undecryptable", "no_request_found", "automatic_message", "scan_not_a_file", "scan_too_large"),
+        *("mail_too_large", "mail_reading_failed"),
         *("scan_unreadable", "scan_person", "scan_no_form", "scan_not_registered", "scan_ocr_failed"),
     }
 )
