@@ -1,16 +1,14 @@
 """Triggers: tell Airflow that something lies at the door, without opening it."""
 
-import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-_SECONDS = 2.0
-
 
 class ArrivalTrigger(BaseEventTrigger):
-    """Fires when messages or scans lie at a door that was empty or has got more.
+    """Fires when messages or scans lie at a door at the start, and when more arrive.
 
     :param door: ``mailbox`` or ``scans``.
     """
@@ -24,13 +22,9 @@ class ArrivalTrigger(BaseEventTrigger):
         return ("dsr_triggers.ArrivalTrigger", {"door": self.door})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look every two seconds; a door out of reach is looked at again, the schedule is the safety net."""
-        from vault.steps.doors import waiting_at
+        """Watch the door; what is missed is found by the schedule, the safety net."""
+        from vault.steps.watching import arrivals
 
-        before = 0
-        while True:
-            now = await asyncio.to_thread(waiting_at, self.door)
-            if now > before:
+        async with aclosing(arrivals(self.door)) as stirred:
+            async for _ in stirred:
                 yield TriggerEvent({"door": self.door})  # type: ignore[no-untyped-call]  # nor here
-            before = now
-            await asyncio.sleep(_SECONDS)

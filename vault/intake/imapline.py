@@ -14,7 +14,8 @@ from vault.intake.tokens import AccessTokens
 from vault.intake.trust import trust
 from vault.settings_mailbox import MailboxSettings
 
-AWAY: Final = (OSError, IMAPClientError, imaplib.IMAP4.error, EOFError)
+# the last three are what the libraries make of an answer that is no IMAP
+AWAY: Final = (OSError, IMAPClientError, imaplib.IMAP4.error, EOFError, ValueError, AssertionError, LookupError)
 _TIMES: Final = SocketTimeout(connect=20.0, read=60.0)  # seconds for a connection, and for one answer
 _T = TypeVar("_T")
 
@@ -47,6 +48,17 @@ class ImapLine(Private):
             if fresh:
                 raise away(error) from None
         return self.ask(question)
+
+    def follow(self, talk: Callable[[Any], None]) -> None:
+        """Talk for as long as the line holds; it is not joined again.
+
+        :raises OutOfReachError: it broke.
+        """
+        try:
+            talk(self._connected())
+        except AWAY as error:
+            self.drop()
+            raise away(error) from None
 
     def close(self) -> None:
         """Log out; the next question connects again."""

@@ -120,21 +120,23 @@ class MailServer:
 
 
 @contextlib.contextmanager
-def dovecot(directory: Path | None = None) -> Iterator[MailServer]:
+def dovecot(directory: Path | None = None, *, extra: str = "") -> Iterator[MailServer]:
     """Run a mailbox while inside; without `directory` it lives in memory and leaves nothing behind.
 
+    :param extra: lines of Dovecot's configuration behind ours.
     :raises WrongUseError: `server_missing`, with the name of the Debian package.
     :raises OutOfReachError: the server does not start.
     """
     # its clean end takes a second, which memory that is thrown away does not need
     stopper = stop if directory else functools.partial(stop, first=signal.SIGKILL)
-    with places.lent(start, stopper, directory, "dsr-imap-") as server:
+    with places.lent(functools.partial(start, extra=extra), stopper, directory, "dsr-imap-") as server:
         yield server
 
 
-def start(directory: Path) -> MailServer:
+def start(directory: Path, *, extra: str = "") -> MailServer:
     """Start a mailbox that outlives us, or adopt the one that runs there.
 
+    :param extra: lines of Dovecot's configuration behind ours.
     :raises WrongUseError: `server_missing`, with the name of the Debian package.
     :raises OutOfReachError: the server does not start.
     """
@@ -148,7 +150,7 @@ def start(directory: Path) -> MailServer:
     base = places.base_of(directory, account)
     server = server or MailServer(free_ports(2), directory)
     places.write_private(directory / "server.json", json.dumps({"port": server.port}))
-    conf = _prepare(server, base, account)
+    conf = _prepare(server, base, account, extra)
     running = processes.start_named("dovecot", directory, [program, "-F", "-c", conf], account=account, cwd=base)
     for port, what in ((server.port, "Dovecot's IMAP"), (server.port + 1, "Dovecot's LMTP")):
         processes.wait_until(functools.partial(answers, port), what, process=running)
@@ -184,7 +186,7 @@ def _program() -> str:
     return program
 
 
-def _prepare(server: MailServer, base: Path, account: Account | None) -> Path:
+def _prepare(server: MailServer, base: Path, account: Account | None, extra: str) -> Path:
     """Write the password, the certificate and the configuration."""
     for name in ("state", "mail"):
         (base / name).mkdir(exist_ok=True, mode=0o700)
@@ -196,7 +198,8 @@ def _prepare(server: MailServer, base: Path, account: Account | None) -> Path:
         places.write_private(password_file, secrets.token_urlsafe(24))
     line = f"{USER}:{_hashed(password_file.read_text(encoding='utf-8'))}\n"
     places.write_private(base / "users", line, account)
-    return places.write_private(base / "dovecot.conf", _configuration(server, base, certificates, account), account)
+    conf = _configuration(server, base, certificates, account) + extra
+    return places.write_private(base / "dovecot.conf", conf, account)
 
 
 def _configuration(server: MailServer, base: Path, certificates: Certificates, account: Account | None) -> str:
