@@ -1,26 +1,32 @@
-"""The words and the files of a mail once every layer is off."""
+"""The words and the files of a mail once every layer is off, without what repeats its protected headers.
+
+Programs that protect headers show them once more for older readers: as a first part (``protected-headers``,
+the memory hole drafts), or as the first lines of the text (``hp-legacy-display``, RFC 9788 section 4.5.3).
+"""
 
 from dataclasses import dataclass, field
 
 from vault.domain.private import Private
 from vault.errors import UnreadableError
-from vault.intake.armour import armour_blocks
-from vault.intake.headers import clean
+from vault.intake.armour import armour_blocks, clear_signed_text
+from vault.intake.headers import clean, decode_text
 from vault.intake.html import html_text
 from vault.intake.mime import Part
 from vault.intake.opened import Attachment
 
 _MOST_KEYS = 8
+_LEGACY, _LEGACY_CLASS = "hp-legacy-display", "header-protection-legacy-display"
 _SIGNATURES = frozenset(["application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"])
 
 
 @dataclass(slots=True)
 class Contents(Private):
-    """Text in reading order, files, and whether some HTML could not be read."""
+    """Text in reading order, files, whether some HTML could not be read, and whether a signature covers a part."""
 
     texts: list[str] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
     html_unreadable: bool = False
+    partly_signed: bool = False
 
     @property
     def text(self) -> str:
@@ -53,12 +59,15 @@ def _gather(part: Part, contents: Contents, *, wanted: bool) -> None:
         for child in part.parts:
             _gather(child, contents, wanted=wanted and child is chosen)
     elif part.parts:
-        for child in part.parts:
+        contents.partly_signed = contents.partly_signed or part.type == "multipart/signed"
+        for child in part.parts[1:] if _repeats_headers(part) else part.parts:
             _gather(child, contents, wanted=wanted)
     elif _is_body(part):
         if wanted:
             _add_text(part, contents)
-    elif part.type not in _SIGNATURES:
+    elif part.type in _SIGNATURES:
+        contents.partly_signed = True
+    else:
         name = part.name or f"attachment-{len(contents.attachments) + 1}"
         contents.attachments.append(Attachment(name, part.type, part.content))
 
@@ -78,10 +87,38 @@ def _is_body(part: Part) -> bool:
 
 def _add_text(part: Part, contents: Contents) -> None:
     if part.type == "text/plain":
-        contents.texts.append(part.text)
+        contents.texts.append(_words(part, contents))
         return
     try:
-        contents.texts.append(html_text(part.text))
+        contents.texts.append(html_text(_without_legacy_div(part)))
     except UnreadableError:
         contents.html_unreadable = True
         contents.attachments.append(Attachment("message.html", part.type, part.content))
+
+
+def _words(part: Part, contents: Contents) -> str:
+    """Return a text without a signature's armour and without protected headers that it repeats."""
+    text = part.text
+    block = next(armour_blocks(part.content, b"PGP SIGNED MESSAGE", b"PGP SIGNATURE"), None)
+    if block is not None:
+        contents.partly_signed = True
+        shown = part.content.replace(block.removesuffix(b"\n"), clear_signed_text(block), 1)
+        text = decode_text(shown, part.parameter("charset"))
+    if part.parameter(_LEGACY) == "1":
+        text = clean(text).lstrip("\n").partition("\n\n")[2]
+    return text
+
+
+def _without_legacy_div(part: Part) -> str:
+    """Cut the element that repeats protected headers out of HTML (RFC 9788 section 4.5.3.3)."""
+    html = part.text
+    start = html.find(f'<div class="{_LEGACY_CLASS}">') if part.parameter(_LEGACY) == "1" else -1
+    stop = html.find("</div>", start)
+    return html if start < 0 or stop < 0 else html[:start] + html[stop:]
+
+
+def _repeats_headers(part: Part) -> bool:
+    """Tell whether a multipart's first part only repeats the protected headers (memory hole drafts)."""
+    first = part.parts[0]
+    shows = first.type in {"text/plain", "text/rfc822-headers"} and len(part.parts) > 1
+    return shows and all(one.parameter("protected-headers") is not None for one in (part, first))

@@ -66,9 +66,9 @@ class Gpg:
             run = self.run([*rings, "--verify", "{signature}", "-"], signed.content, files)
         statuses = parse_statuses(run.status)
         _require_one_text(statuses, detached=signed.content is not None)
-        kind, fingerprint = judge(statuses)
+        kind, fingerprint, why = judge(statuses)
         if kind is not ProofKind.VALID:
-            return Read(run.output, SenderProof(kind, fingerprint))
+            return Read(run.output, SenderProof(kind, fingerprint, why=why))
         listing = self.run([*rings, "--with-colons", "--list-keys", f"0x{fingerprint}"])
         matches = sender is not None and sender.lower() in uid_addresses(listing.output)
         key = self.run([*rings, "--armor", "--export-options", "export-minimal", "--export", f"0x{fingerprint}"])
@@ -79,7 +79,7 @@ class Gpg:
         try:
             return self.read(signed, sender, keys)
         except UnreadableError:
-            return Read(b"", SenderProof(ProofKind.INVALID))
+            return Read(b"", SenderProof(ProofKind.INVALID, why="signature_malformed"))
 
     def _import(self, keys: Iterable[bytes]) -> list[str]:
         """Import public keys into a ring of this call's own; a secret key finds no agent there and stays out."""

@@ -7,10 +7,16 @@ from typing import TypeAlias
 from vault.intake.opened import ProofKind
 
 Statuses: TypeAlias = Sequence[tuple[str, str]]
+Verdict: TypeAlias = tuple[ProofKind, str | None, str]
 
 _PREFIX = "[GNUPG:] "
 _WEAK_HASHES = frozenset({"1", "2", "3"})  # MD5, SHA-1, RIPEMD-160 by their OpenPGP numbers
-_BAD = frozenset({"BADSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG"})
+_BAD = {  # a signature's status, and what it says of it
+    "BADSIG": "signature_bad",
+    "REVKEYSIG": "signer_key_revoked",
+    "EXPKEYSIG": "signer_key_expired",
+    "EXPSIG": "signature_expired",
+}
 _DOCUMENT_CLASSES = frozenset({"00", "01"})  # over a binary or a text document; others sign keys
 _NO_PUBLIC_KEY = "9"
 _VALIDSIG_FIELDS, _HASH, _CLASS, _PRIMARY = 10, 7, 8, 9
@@ -19,6 +25,7 @@ _ADDRESS = re.compile(r"<([^<>\s]+@[^<>\s]+)>\s*|([^<>\s]+@[^<>\s]+)")
 _NUMBER = re.compile(r"[0-9A-F]{16,64}")
 _DEAD_USER_IDS = frozenset("rei")  # revoked, expired, invalid
 _UID_FIELDS, _VALIDITY, _USER_ID = 10, 1, 9
+_DEAD_KEYS = {"e": "own_key_expired", "r": "own_key_revoked"}
 
 
 def parse_statuses(raw: bytes) -> Statuses:
@@ -28,8 +35,8 @@ def parse_statuses(raw: bytes) -> Statuses:
     return [(name, value) for name, _, value in found]
 
 
-def judge(statuses: Statuses) -> tuple[ProofKind, str | None]:
-    """Return the verdict on all signatures of one message and the fingerprint of the primary key.
+def judge(statuses: Statuses) -> Verdict:
+    """Return the verdict on all signatures of one message, the primary key's fingerprint, and what spoils it.
 
     One bad signature spoils the message; a signature by an unknown key beside a valid one does not.
     """
@@ -38,7 +45,7 @@ def judge(statuses: Statuses) -> tuple[ProofKind, str | None]:
         for verdict in verdicts:
             if verdict[0] is kind:
                 return verdict
-    return ProofKind.NONE, None
+    return ProofKind.NONE, None, ""
 
 
 def uid_addresses(listing: bytes) -> frozenset[str]:
@@ -63,6 +70,17 @@ def primary_fingerprint(listing: bytes) -> str | None:
     return _fingerprint(following[_USER_ID]) if following[0] == "fpr" and len(following) >= _UID_FIELDS else None
 
 
+def dead_keys(listing: bytes) -> dict[str, str]:
+    """Name our keys and subkeys that are expired or revoked, by fingerprint, from ``--with-colons`` output."""
+    found, state = {}, ""
+    for row in (line.split(":") for line in listing.decode("utf-8", "replace").split("\n")):
+        if row[0] in {"pub", "sub"}:
+            state = _DEAD_KEYS.get(row[_VALIDITY][:1], "")
+        elif row[0] == "fpr" and state and len(row) >= _UID_FIELDS:
+            found[row[_USER_ID]] = state
+    return found
+
+
 def _signatures(statuses: Statuses) -> list[dict[str, str]]:
     groups: list[dict[str, str]] = []
     for name, value in statuses:
@@ -73,18 +91,24 @@ def _signatures(statuses: Statuses) -> list[dict[str, str]]:
     return groups
 
 
-def _judge_one(group: dict[str, str]) -> tuple[ProofKind, str | None]:
+def _judge_one(group: dict[str, str]) -> Verdict:
     valid = group.get("VALIDSIG", "").split()
     primary = _fingerprint(valid[_PRIMARY]) if len(valid) >= _VALIDSIG_FIELDS else None
     if "ERRSIG" in group:
         fields = group["ERRSIG"].split()
         unknown = len(fields) >= _ERRSIG_FIELDS and fields[_REASON] == _NO_PUBLIC_KEY
         named = fields[_ISSUER] if len(fields) > _ISSUER and fields[_ISSUER] != "-" else fields[0]
-        return (ProofKind.UNKNOWN_KEY if unknown else ProofKind.INVALID), _fingerprint(named)
-    if _BAD & group.keys() or "GOODSIG" not in group or primary is None:
-        return ProofKind.INVALID, primary
-    sound = valid[_HASH] not in _WEAK_HASHES and valid[_CLASS] in _DOCUMENT_CLASSES
-    return (ProofKind.VALID if sound else ProofKind.INVALID), primary
+        if unknown:
+            return ProofKind.UNKNOWN_KEY, _fingerprint(named), ""
+        return ProofKind.INVALID, _fingerprint(named), "signature_malformed"
+    bad = [why for name, why in _BAD.items() if name in group]
+    if bad or "GOODSIG" not in group or primary is None:
+        return ProofKind.INVALID, primary, next(iter(bad), "signature_malformed")
+    if valid[_HASH] in _WEAK_HASHES:
+        return ProofKind.INVALID, primary, "signature_weak"
+    if valid[_CLASS] not in _DOCUMENT_CLASSES:
+        return ProofKind.INVALID, primary, "signature_malformed"
+    return ProofKind.VALID, primary, ""
 
 
 def _fingerprint(value: str) -> str | None:

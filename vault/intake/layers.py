@@ -1,26 +1,34 @@
 """Which layer lies around a mail's content: one encryption or one signature, found without guessing.
 
-Encryption is looked for in the whole mail, because some programs wrap it; exactly one encrypted part
-may be there. A signature counts only around everything.
+Encryption is looked for in the whole mail, because some programs and servers wrap it; exactly one encrypted
+part may be there. A signature counts only around everything that is read.
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 
 from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake.armour import armour_blocks, starts_armour
+from vault.intake.cms import content_kind
 from vault.intake.mime import Part, canonical
-from vault.intake.smime import content_kind
 
 _CMS_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_CMS_NAMES = (".p7m", ".p7z")
 _CMS_SIGNATURES = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
+_SIGNATURE_NAMES = {".p7s": "application/pkcs7-signature", ".asc": "application/pgp-signature"}
 _PGP_SIGNATURE = "application/pgp-signature"
 _PGP_NAMES = (".asc", ".pgp", ".gpg")
 _OPAQUE_TYPES = frozenset({"application/octet-stream", "application/pgp-encrypted", "application/pgp"})
 _PACKET = 0x80  # every binary OpenPGP packet starts with this bit
+_BLANKS = b" \t\r\n\xa0\xc2\xef\xbb\xbf"  # no-break spaces and a byte order mark among them
+_SUBSTANCE = re.compile(rb"[^ \t\r\n\xa0\xc2]")
+_MAIL_NAMES = frozenset({"", "smime.p7m", "smime.p7z"})  # as mail programs name a whole mail (RFC 8551 section 3.2.1)
+_LONGEST_CONTROL = 100  # bytes
+_VERSION = b"version: 1"  # the control part of RFC 3156
 _ADVICE = "the mail's encryption is put together in a way that can't be read; a person must look at the original"
 
 
@@ -33,6 +41,14 @@ class LayerKind(StrEnum):
     CMS_ENCRYPTED = "cms_encrypted"
     CMS_DETACHED = "cms_detached"
     CMS_OPAQUE = "cms_opaque"
+    CMS_COMPRESSED = "cms_compressed"
+
+
+_CMS_LAYERS = {
+    "enveloped": LayerKind.CMS_ENCRYPTED,
+    "signed": LayerKind.CMS_OPAQUE,
+    "compressed": LayerKind.CMS_COMPRESSED,
+}
 
 
 class Inside(StrEnum):
@@ -65,7 +81,7 @@ def find_layer(root: Part, *, opened: bool) -> Layer | None:
 
     :param opened: one encryption is off already: then only the entity as a whole may be encrypted again.
     :raises UnreadableError: ``mail_several_encrypted_parts``, ``mail_signature_malformed``,
-        ``mail_encryption_malformed``, ``mail_encrypted_html`` or ``smime_compressed``.
+        ``mail_encryption_malformed`` or ``mail_encrypted_html``.
     """
     layer = _signature(root)
     if layer is not None:
@@ -75,7 +91,7 @@ def find_layer(root: Part, *, opened: bool) -> Layer | None:
         raise UnreadableError("mail_several_encrypted_parts", _ADVICE)
     if not found and not opened:
         _refuse_hidden(root)
-    return found[0] if found else None
+    return replace(found[0], alone=found[0].alone and _stands_alone(root, found[0].part)) if found else None
 
 
 def _signature(root: Part) -> Layer | None:
@@ -84,8 +100,6 @@ def _signature(root: Part) -> Layer | None:
     if root.type == "text/plain":
         for block in armour_blocks(root.content, b"PGP SIGNED MESSAGE", b"PGP SIGNATURE"):
             return Layer(LayerKind.PGP_CLEARSIGNED, block, root, alone=root.content.strip() == block.strip())
-    if _is_cms(root) and content_kind(root.content) == "signed":
-        return Layer(LayerKind.CMS_OPAQUE, root.content, root)
     return None
 
 
@@ -94,43 +108,60 @@ def _detached(root: Part) -> Layer:
         raise UnreadableError("mail_signature_malformed", _ADVICE)
     content, signature = root.parts
     signed = canonical(content.raw)
-    if signature.type == _PGP_SIGNATURE:
+    kind = signature.type
+    if kind not in {_PGP_SIGNATURE, *_CMS_SIGNATURES}:  # what a server made of it; the name is left
+        kind = _SIGNATURE_NAMES.get(signature.name.lower()[-4:], kind)
+    if kind == _PGP_SIGNATURE:
         return Layer(LayerKind.PGP_DETACHED, signature.content, root, signed=signed, content=content)
-    if signature.type in _CMS_SIGNATURES:
+    if kind in _CMS_SIGNATURES:
         return Layer(LayerKind.CMS_DETACHED, signature.content, root, signed=signed, content=content)
     raise UnreadableError("mail_signature_malformed", _ADVICE)
 
 
 def _encrypted(root: Part, *, whole_only: bool) -> Iterator[Layer]:
-    alone = root.type == "multipart/encrypted" or not root.parts
-    wrapped = any(part.type == "application/pgp-encrypted" for part in root.parts)
+    wrapped = any(part.type == "application/pgp-encrypted" or _is_version(part) for part in root.parts)
     waiting = [root]
     while waiting:
         part = waiting.pop()
         if part.type == "multipart/encrypted":
-            yield Layer(LayerKind.PGP_ENCRYPTED, _pgp_mime(part), part, alone=alone)
+            yield Layer(LayerKind.PGP_ENCRYPTED, _pgp_mime(part), part)
         elif part.parts:
             waiting.extend([] if whole_only else reversed(part.parts))
-        else:
-            yield from _encrypted_leaf(part, alone=alone or wrapped, wrapped=wrapped, whole_only=whole_only)
+        elif _is_cms(part):
+            yield from _cms(part, whole=part is root)
+        elif not whole_only:
+            yield from _encrypted_leaf(part, wrapped=wrapped)
 
 
-def _encrypted_leaf(part: Part, *, alone: bool, wrapped: bool, whole_only: bool) -> Iterator[Layer]:
-    if _is_cms(part):
-        kind = content_kind(part.content)
-        if kind == "enveloped":
-            yield Layer(LayerKind.CMS_ENCRYPTED, part.content, part, alone=alone)
-        elif kind == "compressed":
-            raise UnreadableError("smime_compressed", _ADVICE)
-    elif whole_only:
-        return
-    elif part.type == "text/plain" and part.disposition != "attachment":
+def _cms(part: Part, *, whole: bool) -> Iterator[Layer]:
+    """Find what a CMS part is; a signed file that somebody sends along is none of the mail's layers."""
+    kind = _CMS_LAYERS.get(content_kind(part.content) or "")
+    mails = whole or part.name.lower() in _MAIL_NAMES
+    if kind is LayerKind.CMS_ENCRYPTED or (kind is not None and mails):
+        yield Layer(kind, part.content, part)
+
+
+def _encrypted_leaf(part: Part, *, wrapped: bool) -> Iterator[Layer]:
+    if part.type == "text/plain" and part.disposition != "attachment":
         for block in armour_blocks(part.content, b"PGP MESSAGE"):
-            whole = alone and part.content.strip() == block.strip()
-            yield Layer(LayerKind.PGP_ENCRYPTED, block, part, Inside.TEXT, alone=whole)
+            alone = part.content.strip() == block.strip()
+            yield Layer(LayerKind.PGP_ENCRYPTED, block, part, Inside.TEXT, alone=alone)
     elif _is_pgp_file(part):
-        inside = Inside.ENTITY if wrapped and part.type == "application/octet-stream" else Inside.FILE
-        yield Layer(LayerKind.PGP_ENCRYPTED, part.content, part, inside, alone=alone)
+        inside = Inside.ENTITY if wrapped and part.type in _OPAQUE_TYPES else Inside.FILE
+        yield Layer(LayerKind.PGP_ENCRYPTED, part.content, part, inside)
+
+
+def _stands_alone(root: Part, found: Part) -> bool:
+    """Tell whether nothing of substance stands beside a part: no words, no files."""
+    inside = set(map(id, found.walk()))
+    return not any(
+        id(part) not in inside and not _is_version(part) and _SUBSTANCE.search(part.content) for part in root.leaves()
+    )
+
+
+def _is_version(part: Part) -> bool:
+    """Tell the control part of OpenPGP/MIME, also where a server changed its type (RFC 3156 section 4)."""
+    return part.content[:_LONGEST_CONTROL].strip().lower() == _VERSION
 
 
 def _pgp_mime(part: Part) -> bytes:
@@ -141,11 +172,12 @@ def _pgp_mime(part: Part) -> bytes:
 
 
 def _is_cms(part: Part) -> bool:
-    return part.type in _CMS_TYPES or (part.type == "application/octet-stream" and part.name.lower().endswith(".p7m"))
+    named = part.name.lower().endswith(_CMS_NAMES) and part.type.startswith("application/")
+    return part.type in _CMS_TYPES or named
 
 
 def _is_pgp_file(part: Part) -> bool:
-    head = part.content[:200].lstrip()
+    head = part.content[:200].lstrip(_BLANKS)
     if head.startswith(b"-----BEGIN PGP MESSAGE-----"):
         return True
     binary = part.name.lower().endswith(_PGP_NAMES[1:]) and part.type in _OPAQUE_TYPES

@@ -6,13 +6,17 @@ text, so it is forgotten when the encryption comes off. Whatever is broken, host
 """
 
 import contextlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vault.domain.private import Private
 from vault.errors import OutOfReachError, UnreadableError, VaultError, WrongUseError
+from vault.intake.armour import message_packets
+from vault.intake.cms import decompressed
 from vault.intake.contents import public_keys, read_contents
 from vault.intake.gpg import Read
+from vault.intake.headers import mailbox
 from vault.intake.layers import Inside, Layer, LayerKind, find_layer
 from vault.intake.mailheaders import read_headers
 from vault.intake.mime import MimeLimits, Part, bare_part, parse
@@ -21,8 +25,13 @@ from vault.intake.openpgp import OpenPgp
 from vault.intake.smime import Signed, Smime
 
 _MOST_LAYERS = 6
+_LONGEST_HEAD = 4000  # bytes in which an entity's Content-Type must stand
+_ENTITY = re.compile(rb"(?:[!-9;-~]+:[^\n]*(?:\n[ \t][^\n]*)*\n)*content-type:[ \t\n]*[a-z]+/[a-z]", re.IGNORECASE)
 _NOT_FOR_US = frozenset(
-    ["pgp_no_key", "pgp_not_sound", "pgp_malformed", "smime_no_key", "smime_not_sound", "key_not_configured"]
+    [
+        *("pgp_no_key", "pgp_password_only", "pgp_unprotected", "pgp_not_sound", "pgp_malformed"),
+        *("smime_no_key", "smime_password_only", "smime_cipher", "smime_not_sound", "key_not_configured"),
+    ]
 )
 
 
@@ -68,7 +77,7 @@ class _Opening(Private):
         self._signed: SignedContent | None = None
         self._certificate: bytes | None = None
         self._outer_keys: tuple[bytes, ...] = ()
-        self._reason = ""
+        self._remarks: dict[str, None] = {}  # in order, each once
         self._take_off: dict[LayerKind, Callable[[Layer], Part]] = {
             LayerKind.PGP_ENCRYPTED: self._pgp_encrypted,
             LayerKind.PGP_DETACHED: self._pgp_detached,
@@ -76,6 +85,7 @@ class _Opening(Private):
             LayerKind.CMS_ENCRYPTED: self._cms_encrypted,
             LayerKind.CMS_DETACHED: self._cms_detached,
             LayerKind.CMS_OPAQUE: self._cms_opaque,
+            LayerKind.CMS_COMPRESSED: self._cms_compressed,
         }
 
     def open(self, raw: bytes) -> OpenedMail:
@@ -88,11 +98,13 @@ class _Opening(Private):
         keys = tuple(dict.fromkeys((*public_keys(content), *self._outer_keys)))
         self._check_again(keys)
         found = read_contents(content)
-        if found.html_unreadable:
-            self._reason = self._reason or "html_unreadable"
+        self._remark("html_unreadable", when=found.html_unreadable)
+        self._remark("signature_partial", when=found.partly_signed)
+        self._remark("from_differs", when=opened and _names_another(content, self._headers.from_address))
+        remarks = tuple(self._remarks)
         return OpenedMail(
             Outcome.OPENED if opened else Outcome.PLAIN,
-            self._reason,
+            next(iter(remarks), ""),
             self._encryption,
             self._proof,
             found.text,
@@ -102,7 +114,12 @@ class _Opening(Private):
             self._key,
             self._certificate,
             self._signed,
+            remarks,
         )
+
+    def _remark(self, code: str, *, when: bool = True) -> None:
+        if when and code:
+            self._remarks[code] = None
 
     def failed(self, reason: str) -> OpenedMail:
         sealed = self._encryption is not Encryption.NONE and reason in _NOT_FOR_US
@@ -115,7 +132,7 @@ class _Opening(Private):
             layer = find_layer(content, opened=self._encryption is not Encryption.NONE)
             if layer is None:
                 return content
-            content = self._take_off[layer.kind](layer)
+            content = _unwrapped(self._take_off[layer.kind](layer), self._entity)
         raise UnreadableError("mail_too_many_layers", "the mail is wrapped too often; a person must look at it")
 
     def _entity(self, content: bytes) -> Part:
@@ -126,18 +143,18 @@ class _Opening(Private):
         if self._encryption is Encryption.NONE:
             self._encryption = encryption
         self._proof, self._key, self._signed, self._certificate = SenderProof(), None, None, None
-        if not layer.alone:
-            self._reason = "outside_ignored"
+        self._remark("outside_ignored", when=not layer.alone)
 
     def _pgp_encrypted(self, layer: Layer) -> Part:
         self._enter(layer, Encryption.PGP_MIME if layer.inside is Inside.ENTITY else Encryption.PGP_INLINE)
-        message = self._tools.openpgp.decrypt(layer.message)
-        read = self._read(message)
-        self._signed = None if read.proof.kind is ProofKind.NONE else SignedContent(message)
+        found = self._tools.openpgp.decrypt(message_packets(layer.message))
+        self._remark(found.remark)
+        read = self._read(found.content)
+        self._signed = None if read.proof.kind is ProofKind.NONE else SignedContent(found.content)
         return self._inside(layer, read.content)
 
     def _inside(self, layer: Layer, content: bytes) -> Part:
-        if layer.inside is Inside.ENTITY:
+        if layer.inside is Inside.ENTITY or _is_entity(content):
             return self._entity(content)
         if layer.inside is Inside.TEXT:
             return bare_part(content, "text/plain")
@@ -153,8 +170,7 @@ class _Opening(Private):
         return layer.content or layer.part
 
     def _pgp_clearsigned(self, layer: Layer) -> Part:
-        if not layer.alone:
-            self._reason = "outside_ignored"
+        self._remark("outside_ignored", when=not layer.alone)
         self._signed = SignedContent(layer.message)
         read = self._read(layer.message)
         return bare_part(read.content, "text/plain")
@@ -176,7 +192,9 @@ class _Opening(Private):
 
     def _cms_encrypted(self, layer: Layer) -> Part:
         self._enter(layer, Encryption.SMIME)
-        content = self._entity(self._tools.smime.decrypt(layer.message))
+        found = self._tools.smime.decrypt(layer.message)
+        self._remark(found.remark)
+        content = self._entity(found.content)
         if not content.fields:
             raise UnreadableError("smime_not_sound", "what was inside is no mail; ask for another")
         return content
@@ -186,10 +204,32 @@ class _Opening(Private):
         return layer.content or layer.part
 
     def _cms_opaque(self, layer: Layer) -> Part:
+        self._remark("outside_ignored", when=not layer.alone)
         found = self._tools.smime.read_signed(layer.message, self._headers.from_address)
         self._take(found)
         return self._entity(found.content)
 
+    def _cms_compressed(self, layer: Layer) -> Part:
+        self._remark("outside_ignored", when=not layer.alone)
+        return self._entity(decompressed(layer.message, self._tools.limits.size))
+
     def _take(self, found: Signed) -> None:
         self._signed, self._key = None, None
         self._proof, self._certificate = found.proof, found.certificate
+
+
+def _is_entity(content: bytes) -> bool:
+    """Tell a MIME entity, which some servers make look like an encrypted file, from a text."""
+    head = content[:_LONGEST_HEAD].replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    return _ENTITY.match(head) is not None
+
+
+def _unwrapped(content: Part, parse_entity: Callable[[bytes], Part]) -> Part:
+    """Go inside a whole mail that was wrapped to protect its headers (RFC 8551 section 3.1)."""
+    return parse_entity(content.content) if content.type == "message/rfc822" else content
+
+
+def _names_another(content: Part, outside: str | None) -> bool:
+    """Tell whether the protected From is another address than the one outside (RFC 9788 section 4.4)."""
+    inside = content.headers("from")
+    return bool(inside) and (len(inside) > 1 or mailbox(inside[0]) != outside)

@@ -130,7 +130,7 @@ class OpenedMail(Private, shows=("outcome", "reason", "encryption")):
     remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return what ``dsr inspect mail`` prints; attachments by size and SHA-256 only, remarks where there are any."""
+        """Return what ``dsr inspect mail`` prints: attachments by size and SHA-256, remarks where there are any."""
         proof = self.sender_proof
         remarks = [*self.remarks, *([proof.why] if proof.why else [])]
         said = {"remarks": remarks} if remarks else {}

@@ -8,6 +8,7 @@ no key server, no network and no terminal.
 """
 
 import subprocess
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,15 +16,16 @@ from pathlib import Path
 from vault.domain.private import Private
 from vault.errors import OutOfReachError, UnreadableError, WrongUseError
 from vault.intake.gpg import ADVICE, Gpg, Read, empty_home
-from vault.intake.gpgstatus import parse_statuses, primary_fingerprint
-from vault.intake.opened import SenderProof, SignedContent
+from vault.intake.gpgstatus import Statuses, dead_keys, parse_statuses, primary_fingerprint
+from vault.intake.opened import Decrypted, SenderProof, SignedContent
 from vault.intake.sandbox import ChildLimits, private_directory
-from vault.intake.tool import ToolRun
 
 DEFAULT_LIMITS = ChildLimits(seconds=60.0, output=200_000_000)
 _LONGEST_HOME = 70  # characters; the agent's sockets stand below it and must stay under 108
 _AGENT_SECONDS = 60.0  # how long a started agent is taken to be alive
 _OPERATOR_FAULTS = frozenset({11, 85, 99})  # bad passphrase, no pinentry, cancelled: ours, not the mail's
+_ANONYMOUS = "0" * 16  # the key id of a hidden recipient (RFC 9580 section 5.1.8)
+_KEY_STAYS_SHUT = "our OpenPGP key does not open; correct the file that openpgp.passphrase_file names"
 
 
 class OpenPgp(Private):
@@ -41,12 +43,19 @@ class OpenPgp(Private):
         self._limits = limits or DEFAULT_LIMITS
         self._agent_seen = -_AGENT_SECONDS
         self._agent_is_ours = False
+        self._starting = threading.Lock()
+        self._dead: dict[str, str] | None = None
+        self._passphrase_fits = False
 
-    def decrypt(self, message: bytes) -> bytes:
+    def decrypt(self, message: bytes) -> Decrypted:
         """Take the encryption off; what is returned is still an OpenPGP message, perhaps a signed one.
 
-        :raises UnreadableError: ``key_not_configured``, ``pgp_no_key`` (it is not for our key), ``pgp_not_sound``
-            (integrity protection is missing or wrong), ``pgp_malformed``, or ``tool_...``.
+        Our expired and revoked keys open what others still encrypt to them; the remark says so.
+
+        :param message: the packets, without armour.
+        :raises UnreadableError: ``key_not_configured``, ``pgp_no_key`` (it is not for our key),
+            ``pgp_password_only`` (it wants a password and no key), ``pgp_unprotected`` (nothing protects its
+            integrity), ``pgp_not_sound`` (that is wrong), ``pgp_malformed``, or ``tool_...``.
         :raises WrongUseError: the passphrase does not fit our key.
         :raises OutOfReachError: gpg's agent does not start.
         """
@@ -57,8 +66,12 @@ class OpenPgp(Private):
         with private_directory() as place:
             home = self._short_home(place)
             self._start_agent(home)
-            arguments = ["--pinentry-mode", *asking, "--unwrap", "--decrypt"]
-            return _decrypted(Gpg(place, home, self._limits).run(arguments, message, files))
+            gpg, how = Gpg(place, home, self._limits), ["--pinentry-mode", *asking]
+            run = gpg.run([*how, "--unwrap", "--decrypt"], message, files)
+            statuses = parse_statuses(run.status)
+            if ("NO_SECKEY", _ANONYMOUS) in statuses:
+                self._require_passphrase(gpg, how, files)
+            return _decrypted(run.output, statuses, self._remark(gpg, statuses))
 
     def read(self, message: bytes, from_address: str | None, keys: Iterable[bytes] = ()) -> Read:
         """Read a message that is not encrypted (any more) and judge its signatures, with these keys besides ours.
@@ -86,8 +99,34 @@ class OpenPgp(Private):
             self._agent_is_ours = False
             self._agent_seen = -_AGENT_SECONDS
 
+    def _require_passphrase(self, gpg: Gpg, how: list[str], files: dict[str, bytes]) -> None:
+        """Prove, once, that every key of ours opens: of a hidden recipient gpg says nothing but "no key" if not.
+
+        The export is gpg's one way to unlock all of them; what it prints is locked again, and thrown away.
+        """
+        if self._passphrase_fits:
+            return
+        statuses = parse_statuses(gpg.run([*how, "--export-secret-keys"], b"", files).status)
+        faults = {int(v.split()[1]) & 0xFFFF for n, v in statuses if n == "ERROR" and v.startswith("export_keys.")}
+        if faults & _OPERATOR_FAULTS:
+            raise WrongUseError("openpgp_passphrase", _KEY_STAYS_SHUT)
+        self._passphrase_fits = True
+
+    def _remark(self, gpg: Gpg, statuses: Statuses) -> str:
+        """Say whether the key that opened is one that nobody should encrypt to any more."""
+        used = next((value.split()[0] for name, value in statuses if name == "DECRYPTION_KEY"), None)
+        if used is None:
+            return ""
+        if self._dead is None:
+            self._dead = dead_keys(gpg.run(["--no-autostart", "--with-colons", "--list-keys"]).output)
+        return self._dead.get(used, "")
+
     def _start_agent(self, home: Path) -> None:
         """Start the agent before gpg would: it lives on, so it must not inherit one mail's limits."""
+        with self._starting:
+            self._start_agent_once(home)
+
+    def _start_agent_once(self, home: Path) -> None:
         if time.monotonic() - self._agent_seen < _AGENT_SECONDS:
             return
         asks = ["gpg-connect-agent", "--homedir", str(home), "--no-autostart", "GETINFO pid", "/bye"]
@@ -129,20 +168,27 @@ def fingerprint_of(key: str | bytes) -> str | None:
     return primary_fingerprint(listing.output)
 
 
-def _decrypted(run: ToolRun) -> bytes:
-    statuses = parse_statuses(run.status)
+def _decrypted(output: bytes, statuses: Statuses, remark: str) -> Decrypted:
     names = [name for name, _ in statuses]
     faults = {int(v.split()[1]) & 0xFFFF for n, v in statuses if n == "ERROR" and v.startswith("pkdecrypt_failed ")}
     if "DECRYPTION_OKAY" in names and "DECRYPTION_KEY" in names and "DECRYPTION_FAILED" not in names:
-        if names.count("BEGIN_DECRYPTION") == 1 and run.output:
-            return run.output
+        if names.count("BEGIN_DECRYPTION") == 1 and output:
+            return Decrypted(output, remark)
         raise UnreadableError("pgp_malformed", ADVICE)
     if faults & _OPERATOR_FAULTS:
-        raise WrongUseError(
-            "openpgp_passphrase", "the passphrase does not open our OpenPGP key; correct its secret file"
-        )
+        raise WrongUseError("openpgp_passphrase", _KEY_STAYS_SHUT)
     if "DECRYPTION_KEY" in names:
-        raise UnreadableError("pgp_not_sound", "the message is damaged or has no integrity protection; ask for another")
-    if "NO_SECKEY" in names or "NEED_PASSPHRASE_SYM" in names or "ENC_TO" in names:
+        if any(name == "DECRYPTION_INFO" and _is_bare(value) for name, value in statuses):
+            raise UnreadableError("pgp_unprotected", "nothing protects the message against changes; ask for another")
+        raise UnreadableError("pgp_not_sound", "the message is damaged; ask for another")
+    if "NO_SECKEY" in names or "ENC_TO" in names:
         raise UnreadableError("pgp_no_key", "the message is not encrypted to our key; send the requester our key")
+    if "NEED_PASSPHRASE_SYM" in names:
+        raise UnreadableError("pgp_password_only", "the message wants a password; send the requester our key")
     raise UnreadableError("pgp_malformed", ADVICE)
+
+
+def _is_bare(info: str) -> bool:
+    """Tell whether gpg found no integrity protection: neither a modification code nor an authenticated mode."""
+    protection, _, *mode = info.split()
+    return protection == "0" and mode[:1] in ([], ["0"])

@@ -18,22 +18,17 @@ from cryptography.x509.oid import NameOID
 
 from vault.domain.private import Private
 from vault.errors import UnreadableError, WrongUseError
-from vault.intake.opened import ProofKind, SenderProof
+from vault.intake.cms import RecipientKind, recipient_kinds
+from vault.intake.opened import Decrypted, ProofKind, SenderProof
 from vault.intake.sandbox import ChildLimits, private_directory
 from vault.intake.tool import ToolRun, run_tool
 
-_KINDS = {  # the ContentInfo's object identifiers (RFC 5652, 5083, 3274), as DER
-    bytes.fromhex("06092a864886f70d010703"): "enveloped",
-    bytes.fromhex("060b2a864886f70d0109100117"): "enveloped",  # AuthEnvelopedData
-    bytes.fromhex("06092a864886f70d010702"): "signed",
-    bytes.fromhex("060b2a864886f70d0109100109"): "compressed",
-}
-_HEAD = 32  # bytes in which the object identifier must stand
 _DECRYPT = ("openssl", "cms", "-decrypt", "-inform", "DER", "-inkey", "{key}")
 _VERIFY = ("openssl", "cms", "-verify", "-noverify", "-binary", "-inform", "DER")
 _UNVERIFIED = ("-nosigs", "-no_attr_verify", "-no_content_verify")
 _NO_CERTIFICATE = b"signer certificate not found"
 _NO_RECIPIENT = b"Error decrypting CMS using private key"  # before any content was tried
+_WEAK_CIPHER = b"cipher initialisation error"  # openssl's own word, for a cipher that it does not offer
 _ADVICE = "the S/MIME message can't be read; a person must look at the original"
 _BAD_CERTIFICATE = (
     ValueError,
@@ -51,6 +46,14 @@ class SmimeKey(Private):
     key: bytes
     certificate: bytes | None
 
+    @property
+    def remark(self) -> str:
+        """``own_certificate_expired`` when nobody should encrypt to this key any more; else empty."""
+        if self.certificate is None:
+            return ""
+        ends = x509.load_pem_x509_certificate(self.certificate).not_valid_after_utc
+        return "own_certificate_expired" if ends < datetime.now(UTC) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Signed(Private):
@@ -64,7 +67,7 @@ class Signed(Private):
 def load_key(data: bytes, password: str | None) -> SmimeKey:
     """Read a private key from PEM (with or without its certificate) or PKCS#12.
 
-    :raises WrongUseError: it is neither, or the password does not fit.
+    :raises WrongUseError: it is neither (``smime_key``), or the password does not fit (``smime_passphrase``).
     """
     secret = password.encode() if password else None
     try:
@@ -77,9 +80,17 @@ def load_key(data: bytes, password: str | None) -> SmimeKey:
                 raise WrongUseError("smime_key", "the PKCS#12 file holds no private key")
             key, certificates = found, [certificate] if certificate else []
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise WrongUseError("smime_key", "the S/MIME key can't be read; correct the file or its password") from None
+        raise _unreadable(data) from None
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return SmimeKey(pem, certificates[0].public_bytes(serialization.Encoding.PEM) if certificates else None)
+
+
+def _unreadable(data: bytes) -> WrongUseError:
+    """Tell a wrong password from a broken file, as far as its outside shows."""
+    locked = b"ENCRYPTED" in data if b"-----BEGIN" in data else data[:1] == b"0"
+    if locked:
+        return WrongUseError("smime_passphrase", "the password does not open our S/MIME key; correct its secret file")
+    return WrongUseError("smime_key", "the S/MIME key can't be read; correct the file")
 
 
 def load_any_key(data: bytes, passwords: Sequence[str]) -> SmimeKey:
@@ -93,12 +104,6 @@ def load_any_key(data: bytes, passwords: Sequence[str]) -> SmimeKey:
     return load_key(data, passwords[-1] if passwords else None)
 
 
-def content_kind(der: bytes) -> str | None:
-    """Say what a CMS message holds by its own object identifier: ``enveloped``, ``signed``, ``compressed`` or None."""
-    found = [(der.find(oid, 0, _HEAD), kind) for oid, kind in _KINDS.items()]
-    return min(((at, kind) for at, kind in found if at > 0), default=(0, None))[1] if der[:1] == b"0" else None
-
-
 class Smime(Private):
     """`openssl cms` with the controller's keys.
 
@@ -109,11 +114,12 @@ class Smime(Private):
         self._keys = tuple(keys)
         self._limits = limits or ChildLimits(seconds=60.0, output=200_000_000)
 
-    def decrypt(self, der: bytes) -> bytes:
-        """Take the encryption off.
+    def decrypt(self, der: bytes) -> Decrypted:
+        """Take the encryption off; expired and replaced keys of ours still do.
 
         :raises UnreadableError: ``key_not_configured``, ``smime_no_key`` (it is not for our keys),
-            ``smime_not_sound``, or ``tool_...``.
+            ``smime_password_only`` (it wants a password and no key), ``smime_cipher`` (a cipher that is too weak
+            to be offered), ``smime_not_sound``, or ``tool_...``.
         """
         if not self._keys:
             raise UnreadableError("key_not_configured", "no S/MIME key is configured; set smime.key_file")
@@ -123,8 +129,12 @@ class Smime(Private):
             recipient = ("-recip", "{recipient}") if key.certificate else ()
             run = self._run((*_DECRYPT, *recipient), der, files)
             if run.code == 0 and run.output:
-                return run.output
+                return Decrypted(run.output, key.remark)
+            if _WEAK_CIPHER in run.complaints:
+                raise UnreadableError("smime_cipher", "the message uses a cipher that is too weak; ask for another")
             foreign = foreign and _NO_RECIPIENT in run.complaints
+        if foreign and _wants_password(der):
+            raise UnreadableError("smime_password_only", "the message wants a password; send the requester our key")
         if foreign:
             raise UnreadableError("smime_no_key", "the message is not encrypted to our key; send the requester our key")
         raise UnreadableError("smime_not_sound", "the message is damaged or badly encrypted; ask for another")
@@ -156,11 +166,18 @@ class Smime(Private):
             certificates = signer.read_bytes() if signer.exists() else b""
         if run.code != 0:
             kind = ProofKind.UNKNOWN_KEY if _NO_CERTIFICATE in run.complaints else ProofKind.INVALID
-            return Signed(b"", SenderProof(kind))
+            return Signed(b"", SenderProof(kind, why="" if kind is ProofKind.UNKNOWN_KEY else "signature_bad"))
         return _judge(run.output, certificates, sender)
 
     def _run(self, command: Sequence[str], data: bytes, files: dict[str, bytes], place: Path | None = None) -> ToolRun:
         return run_tool(command, data, cwd=place or Path("/"), limits=self._limits, files=files)
+
+
+def _wants_password(der: bytes) -> bool:
+    try:
+        return recipient_kinds(der) == {RecipientKind.PASSWORD}
+    except UnreadableError:
+        return False
 
 
 def addresses(certificate: x509.Certificate) -> frozenset[str]:
@@ -178,12 +195,13 @@ def _judge(content: bytes, pem: bytes, sender: str | None) -> Signed:
     try:
         certificates = x509.load_pem_x509_certificates(pem)
         if len(certificates) != 1:
-            return Signed(content, SenderProof(ProofKind.INVALID))
+            return Signed(content, SenderProof(ProofKind.INVALID, why="several_signers"))
         (certificate,) = certificates
         current = certificate.not_valid_before_utc <= datetime.now(UTC) <= certificate.not_valid_after_utc
         matches = sender is not None and sender.lower() in addresses(certificate)
         fingerprint = certificate.fingerprint(hashes.SHA256()).hex().upper()
     except _BAD_CERTIFICATE:
-        return Signed(content, SenderProof(ProofKind.INVALID))
+        return Signed(content, SenderProof(ProofKind.INVALID, why="certificate_unreadable"))
     kind = ProofKind.VALID if current else ProofKind.INVALID
-    return Signed(content, SenderProof(kind, fingerprint, matches and current), pem)
+    why = "" if current else "certificate_expired"
+    return Signed(content, SenderProof(kind, fingerprint, matches and current, why), pem)
