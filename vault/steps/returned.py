@@ -8,7 +8,6 @@ from vault.storage import outgoing
 from vault.storage.cases import append, get_case
 from vault.storage.database import Connection
 
-BOUNCED = "mail_bounced"
 _UNDERWAY = (outgoing.SENT, outgoing.MAYBE_SENT)
 
 
@@ -42,15 +41,14 @@ def note_on_closed(parts: Parts, connection: Connection, fresh: Case, report: Re
 
 
 def _raise(parts: Parts, connection: Connection, case: Case, detail: dict[str, str]) -> Case:
-    detail = {**detail, "exception": BOUNCED}
     return append(
         connection,
         case,
         Event.EXCEPTION_RAISED,
         actor=parts.actor,
         at=parts.now(),
-        detail=detail,
-        exception=BOUNCED,
+        detail={**detail, "exception": "mail_bounced"},
+        exception="mail_bounced",
     )
 
 
