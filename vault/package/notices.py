@@ -69,9 +69,14 @@ def notice(
         raise RefusedError("notice_unknown", f"a notice is one of {', '.join(KINDS)}; the asking ones carry a question")
     heading = Heading(case_ref, language, controller, _NO_DAY)
     words = texts("notices", language)
-    values = common_values(heading) | {"due": day(due, language), "fingerprint": spaced(fingerprint)}
+    values = common_values(heading) | {
+        "due": day(due, language),
+        "fingerprint": spaced(fingerprint),
+        "portal": controller.portal,
+    }
     asked: list[Block] = [{"t": "q", "v": question.strip()}] if question else []
-    blocks = build(words[kind]["blocks"], values, {"question": asked})
+    shown = ["portal"] if controller.portal else []
+    blocks = _joined(build(words[kind]["blocks"], values, {"question": asked}, shown))
     if kind != "reminder":
         blocks.append({"t": "p", "v": fill(words["reach"], values)})
     return Notice(
@@ -102,6 +107,17 @@ def notice_pdf(notice: Notice, address: Sequence[str] | str, controller: Control
 def spaced(fingerprint: str) -> str:
     """Write a fingerprint in groups of four, for eyes that compare."""
     return " ".join(fingerprint[at : at + _GROUP] for at in range(0, len(fingerprint), _GROUP))
+
+
+def _joined(blocks: Sequence[Block]) -> list[Block]:
+    """Make one list of lists that follow each other, such as one that not every clinic has."""
+    joined: list[Block] = []
+    for block in blocks:
+        if joined and joined[-1]["t"] == block["t"] == "l":
+            joined[-1] = {"t": "l", "v": [*joined[-1]["v"], *block["v"]]}
+        else:
+            joined.append(block)
+    return joined
 
 
 def _mail_text(heading: Heading, greeting: str, blocks: Sequence[Block], regards: str) -> str:

@@ -1,7 +1,8 @@
 """Notices: what we write to a requester before, beside and after the answer, in her language.
 
 Every text is made from a template, the reference and the clock alone, so it is the same
-whether or not she is a patient. The intent stands in the database before the act; a mail
+whether or not she is a patient; it never quotes what she wrote. It is encrypted and signed when
+a usable key of hers is known. The intent stands in the database before the act; a mail
 whose outcome is unclear is `maybe_sent`, and a person sees it.
 """
 
@@ -14,19 +15,23 @@ from vault.delivery.smtp import send
 from vault.domain.calendar import HELSINKI
 from vault.domain.case import Case, Event
 from vault.domain.roles import Purpose
+from vault.errors import VaultError
 from vault.package.notices import Notice, notice, notice_pdf
 from vault.steps.casefile import CaseFile
 from vault.steps.exceptions import shown
 from vault.steps.outbox import PrintJob
 from vault.steps.parts import Parts
 from vault.steps.queue import clock_of
-from vault.steps.receive import PARTICULARS, notice_ref
+from vault.steps.receive import PARTICULARS
+from vault.steps.replying import notice_ref
+from vault.steps.sealed_reply import our_keys, sealed_reply
 from vault.storage import outgoing
 from vault.storage.cases import append, events, get_case, held
 from vault.storage.database import Connection
 from vault.storage.outgoing import Outgoing, get_outgoing, in_state
 
 _QUESTION = "question"
+_BRINGS_KEYS = ("could_not_open",)  # whose reader needs our key to write again
 
 
 def intend_notice(
@@ -64,7 +69,9 @@ def send_with(parts: Parts, item: Outgoing, particulars: dict[str, Any], questio
         case = get_case(connection, item.case_ref)
     text = words_of(parts, case, item.kind, question)
     if item.road == "mail":
-        return send_mail(parts, item, notice_mail(parts.settings, item.ref, text, particulars))
+        files = our_keys(parts.settings) if item.kind in _BRINGS_KEYS else ()
+        plain = notice_mail(parts.settings, item.ref, text, particulars, files)
+        return send_mail(parts, item, sealed_reply(parts.settings, plain, particulars))
     address = particulars.get("address") or []
     pdf = notice_pdf(text, address, parts.settings.controller, case.language, parts.now().date())
     job = PrintJob(parts, item.ref, pdf)
@@ -103,7 +110,11 @@ def send_mail(parts: Parts, item: Outgoing, message: EmailMessage) -> str:
         if known is not None and known.state == outgoing.SENDING:
             return _finish(parts, item, outgoing.MAYBE_SENT, "maybe_sent")
         return known.state if known else outgoing.INTENDED
-    outcome = send(message, parts.settings.smtp)
+    try:
+        outcome = send(message, parts.settings.smtp)
+    except VaultError:  # ours, and before the server was given anything: the reply waits
+        _finish(parts, item, outgoing.INTENDED, None)
+        raise
     if outcome == "sent":
         return _finish(parts, item, outgoing.SENT, None)
     if outcome == "unclear":

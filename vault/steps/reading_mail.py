@@ -7,14 +7,18 @@ from typing import Any
 
 from vault.domain.case import Channel
 from vault.domain.request import AnswerBy
+from vault.errors import UnreadableError
 from vault.intake.asking import Asked, read_asked
 from vault.intake.idimages import identity_copies
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.mailbox import Message
+from vault.intake.mime import parse
 from vault.intake.opened import OpenedMail, Outcome
+from vault.intake.reports import Report, ReportKind, read_report
 from vault.steps.attachments import DELETE_AFTER, IDENTITY
 from vault.steps.exceptions import other_right
 from vault.steps.receive import Incoming
+from vault.steps.replying import case_answered, reply_particulars
 
 
 def read_message(message: Message, tools: MailTools) -> Incoming:
@@ -22,6 +26,7 @@ def read_message(message: Message, tools: MailTools) -> Incoming:
     opened = open_mail(message.data, tools)
     asked = read_asked(opened)
     exception, notice = _judge(opened, asked)
+    report = _report(message, opened, tools) if opened.headers.auto else None
     return Incoming(
         channel=Channel.MAIL,
         source=message.source,
@@ -30,12 +35,20 @@ def read_message(message: Message, tools: MailTools) -> Incoming:
         received_at=message.received_at,
         language=asked.request.language,
         particulars=_particulars(opened, asked, message.received_at),
-        case_ref=asked.request.case_ref,
+        case_ref=(report.case_ref if report else case_answered(opened)) or asked.request.case_ref,
         exception=exception,
-        notice=None if opened.headers.auto else notice,
-        automatic=opened.headers.auto,
+        notice=None if report else notice,
+        report=report,
         attachments=opened.attachments,
     )
+
+
+def _report(message: Message, opened: OpenedMail, tools: MailTools) -> Report:
+    """Read what a machine says about our mail; of a broken one only that a machine wrote it."""
+    try:
+        return read_report(parse(message.data, tools.limits), opened.headers.from_address)
+    except UnreadableError:
+        return Report(ReportKind.AUTOMATIC)
 
 
 def _same(message: Message, opened: OpenedMail) -> bytes:
@@ -79,8 +92,7 @@ def _particulars(opened: OpenedMail, asked: Asked, received_at: datetime) -> dic
         "reply_to": headers.from_address if by_mail else None,
         "from": headers.from_address,
         "subject": headers.subject,
-        "message_id": headers.message_id,
-        "references": list(headers.references),
+        **reply_particulars(opened),
         "received_at": received_at.isoformat(),
         **({"address": list(asked.address)} if asked.address else {}),
         **({"form": asked.form} if asked.form else {}),
@@ -93,7 +105,6 @@ def _particulars(opened: OpenedMail, asked: Asked, received_at: datetime) -> dic
             "fingerprint": proof.fingerprint,
             "from_matches": proof.from_matches,
         },
-        "keys": [base64.b64encode(key).decode() for key in opened.attached_keys],
         "signature": base64.b64encode(signed.signature).decode() if signed else None,
         "signed": base64.b64encode(signed.content).decode() if signed and signed.content is not None else None,
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from vault.domain.case import Channel
 from vault.domain.request import AnswerBy, Request
-from vault.errors import RefusedError
+from vault.errors import OutOfReachError, RefusedError
 from vault.intake.formrequest import request_of, town_of
 from vault.intake.scan import READ, Letter, ScanResult, read_scan
 from vault.steps.doors import is_sheet, sheets
@@ -166,3 +166,5 @@ def acknowledge(parts: Parts, taken: Taken, particulars: dict[str, Any]) -> None
                 send_with(parts, item, particulars)
             except RefusedError as error:  # a strange address or name must not stop the batch
                 raise_exception(parts, taken.case.ref, error)
+            except OutOfReachError:  # gpg or the mail server is away: the intent stands, and `resend` sends it
+                return
