@@ -135,12 +135,18 @@ class OpenPgpSettings(Part):
     passphrase_file: FilePath
 
 
-class SmimeSettings(Part):
-    """The controller's own S/MIME key and certificate."""
+class SmimeKeySettings(Part):
+    """One S/MIME key of the controller and its certificate."""
 
     key_file: FilePath
     certificate_file: FilePath
     passphrase_file: FilePath
+
+
+class SmimeSettings(SmimeKeySettings):
+    """The controller's own S/MIME key and certificate, and those from before, which open late mail."""
+
+    older: list[SmimeKeySettings] = Field(default=[])
 
 
 class DeskSettings(Part):

@@ -24,10 +24,11 @@ from vault.intake.mailbox import Mailbox, MaildirMailbox
 from vault.office import key_service, open_office
 from vault.settings import Settings
 from vault.steps.doors import open_mailbox
+from vault.steps.mail_tools import mail_tools
 from vault.steps.notices import resend
 from vault.steps.parts import Parts
 from vault.steps.queue import board
-from vault.steps.receive_mail import mail_tools, receive_mail
+from vault.steps.receive_mail import receive_mail
 from vault.steps.receive_post import receive_post
 from vault.storage.database import Database
 from vault.storage.objects import Objects

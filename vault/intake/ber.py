@@ -19,7 +19,7 @@ _LONGEST_LENGTH = 8  # octets
 
 
 @dataclass(frozen=True, slots=True)
-class Element(Private, shows=("tag",)):
+class Element(Private):
     """One element: its tag with its class (``CONTEXT | n`` for a context's own), and where its content stands.
 
     :param stop: the content's end; for an open length the end-of-contents octets begin there.
@@ -34,7 +34,7 @@ class Element(Private, shows=("tag",)):
 
 
 class Ber(Private):
-    """Bytes that are read as BER; every method raises :class:`UnreadableError` (``smime_malformed``) for what is none."""
+    """Bytes that are read as BER; what is none raises :class:`UnreadableError` (``smime_malformed``)."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

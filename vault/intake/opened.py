@@ -66,7 +66,7 @@ class SignedContent(Private):
 
 
 @dataclass(frozen=True, slots=True)
-class Decrypted(Private, shows=("remark",)):
+class Decrypted(Private):
     """What was inside one encryption.
 
     :param remark: ``own_key_expired``, ``own_key_revoked`` or ``own_certificate_expired`` when the sender

@@ -5,18 +5,12 @@ leaves its mailbox when its case is durable. One that fails stays, and those beh
 one that ended its reader time and again is taken unopened, as an exception for a person.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
-from vault.intake.mail import MailTools
 from vault.intake.message import Mailbox
-from vault.intake.mime import MimeLimits
-from vault.intake.openpgp import OpenPgp
-from vault.intake.smime import Smime, load_key
-from vault.settings import Settings, read_secret
 from vault.steps.doors import open_mailboxes
 from vault.steps.mail_round import READERS, MailRound
+from vault.steps.mail_tools import mail_tools
 from vault.steps.parts import Parts
 
 _ENOUGH = 200  # messages a run
@@ -37,20 +31,3 @@ def receive_mail(parts: Parts, mailbox: Mailbox | None = None, limit: int = _ENO
     if turn.faults:
         raise turn.faults[0]
     return turn.refs
-
-
-@contextmanager
-def mail_tools(settings: Settings) -> Iterator[MailTools]:
-    """Yield the controller's own keys for opening mail; gpg's agent ends with the block.
-
-    :raises WrongUseError: a key file or passphrase is missing or wrong.
-    """
-    passphrase = read_secret(settings.smime.passphrase_file)
-    pem = settings.smime.key_file.read_bytes() + settings.smime.certificate_file.read_bytes()
-    openpgp = OpenPgp(settings.openpgp.home, read_secret(settings.openpgp.passphrase_file))
-    try:
-        yield MailTools(
-            openpgp=openpgp, smime=Smime([load_key(pem, passphrase)]), limits=MimeLimits.of(settings.limits)
-        )
-    finally:
-        openpgp.close()

@@ -11,7 +11,7 @@ from vault.settings import Settings, read_secret
 
 _PUBLIC = ("public_key_file", "certificate_file", "ca_file", "audit_file", "ledger_file")
 _SEALED = ("keys.key_file", "keys.kms.bundle_file", "keys.pkcs11.bundle_file")
-_NO_TEXT = (*_SEALED, "smime.key_file")  # sealed or PEM: looked at from outside only
+_NO_TEXT = _SEALED  # looked at from outside only, as are the PEM keys of S/MIME
 
 
 def probe(settings: Settings) -> Iterator[Finding]:
@@ -25,6 +25,10 @@ def secret_files(part: BaseModel, prefix: str = "") -> Iterator[tuple[str, Path]
     for name, value in part:
         if isinstance(value, BaseModel):
             yield from secret_files(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            tables = (item for item in value if isinstance(item, BaseModel))
+            for number, item in enumerate(tables):
+                yield from secret_files(item, f"{prefix}{name}.{number}.")
         elif name in ("token_files", "password_files"):
             yield from ((f"{prefix}{name}.{office}", Path(file)) for office, file in value.items())
         elif name.endswith("_file") and not name.endswith(_PUBLIC) and isinstance(value, Path):
@@ -44,6 +48,6 @@ def _private(name: str, file: Path) -> str:
         return "not within this account's reach"
     if mode & 0o007:
         raise UnfitError("others may use it; run chmod o-rwx on it")
-    if name not in _NO_TEXT:
+    if name not in _NO_TEXT and not (name.startswith("smime.") and name.endswith(".key_file")):
         read_secret(file)
     return f"mode {mode & 0o777:03o}"

@@ -1,0 +1,33 @@
+"""What mail is opened with: the controller's own keys, current and older, as the settings name them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vault.errors import WrongUseError
+from vault.intake.mail import MailTools
+from vault.intake.mime import MimeLimits
+from vault.intake.openpgp import OpenPgp
+from vault.intake.smime import Smime, SmimeKey, load_key
+from vault.settings import Settings, SmimeKeySettings, read_secret
+
+
+@contextmanager
+def mail_tools(settings: Settings) -> Iterator[MailTools]:
+    """Yield the controller's own keys for opening mail; gpg's agent ends with the block.
+
+    :raises WrongUseError: a key file or passphrase is missing or wrong.
+    """
+    smime = Smime([_smime_key(one) for one in (settings.smime, *settings.smime.older)])
+    openpgp = OpenPgp(settings.openpgp.home, read_secret(settings.openpgp.passphrase_file))
+    try:
+        yield MailTools(openpgp=openpgp, smime=smime, limits=MimeLimits.of(settings.limits))
+    finally:
+        openpgp.close()
+
+
+def _smime_key(settings: SmimeKeySettings) -> SmimeKey:
+    try:
+        pem = settings.key_file.read_bytes() + settings.certificate_file.read_bytes()
+    except OSError:
+        raise WrongUseError("smime_key", "an S/MIME key or certificate that the settings name can't be read") from None
+    return load_key(pem, read_secret(settings.passphrase_file))
