@@ -19,7 +19,7 @@ from vault.intake.gpg import Read
 from vault.intake.headers import mailbox
 from vault.intake.layers import Inside, Layer, LayerKind, find_layer
 from vault.intake.mailheaders import read_headers
-from vault.intake.mime import MimeLimits, Part, bare_part, parse
+from vault.intake.mime import MimeLimits, Part, bare_part, head, parse
 from vault.intake.opened import Encryption, MailHeaders, OpenedMail, Outcome, ProofKind, SenderProof, SignedContent
 from vault.intake.openpgp import OpenPgp
 from vault.intake.smime import Signed, Smime
@@ -89,8 +89,8 @@ class _Opening(Private):
         }
 
     def open(self, raw: bytes) -> OpenedMail:
+        self._headers = read_headers(head(raw, self._tools.limits))  # to be answered even if the rest is refused
         root = parse(raw, self._tools.limits)
-        self._headers = read_headers(root)
         self._outer_keys = public_keys(root)
         content = self._peel(root)
         opened = self._encryption is not Encryption.NONE

@@ -133,16 +133,25 @@ def parse(data: bytes, limits: MimeLimits | None = None, *, whole_mail: bool = T
         ``mail_too_many_parts``, ``mail_too_deep`` or ``mail_without_parts``.
     """
     limits = limits or MimeLimits()
-    if not data.strip():
+    if not data or data.isspace():
         raise UnreadableError("mail_empty", "the mail is empty; nothing can be read from it")
     if len(data) > limits.size:
         raise UnreadableError("mail_too_large", "the mail is larger than the setting limits.message_bytes")
     start = _after_envelope_line(data) if whole_mail else 0
-    walk = _Walk(data, limits)
-    root = walk.entity(start, len(data), 0)
+    root = _Walk(data, limits).entity(start, len(data), 0)
     if whole_mail and not any(name in _KNOWN_FIELDS for name, _ in root.fields):
         raise UnreadableError("mail_not_a_mail", "the bytes have no mail headers; a person must look at the original")
     return root
+
+
+def head(data: bytes, limits: MimeLimits | None = None) -> Part:
+    """Read the headers of a mail alone, however broken or large the rest is.
+
+    :raises UnreadableError: ``mail_headers_too_large``.
+    """
+    start = _after_envelope_line(data)
+    fields, body_start = _Walk(data, limits or MimeLimits()).header_block(start, len(data))
+    return Part(data, start, body_start, len(data), fields)
 
 
 def bare_part(content: bytes, content_type: str, name: str = "") -> Part:
@@ -169,7 +178,7 @@ class _Walk(Private):
         self._count += 1
         if self._count > self._limits.parts:
             raise UnreadableError("mail_too_many_parts", _ADVICE)
-        fields, body_start = self._header_block(start, stop)
+        fields, body_start = self.header_block(start, stop)
         part = Part(self._source, start, body_start, stop, fields)
         if not part.type.startswith("multipart/"):
             return part
@@ -179,7 +188,7 @@ class _Walk(Private):
         children = tuple(self.entity(first, last, depth + 1) for first, last in slices)
         return Part(self._source, start, body_start, stop, fields, children)
 
-    def _header_block(self, start: int, stop: int) -> tuple[tuple[tuple[str, str], ...], int]:
+    def header_block(self, start: int, stop: int) -> tuple[tuple[tuple[str, str], ...], int]:
         """Return the fields and where the body starts; a line that is no field starts the body."""
         fields: list[tuple[str, list[bytes]]] = []
         at = start

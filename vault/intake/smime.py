@@ -29,6 +29,9 @@ _UNVERIFIED = ("-nosigs", "-no_attr_verify", "-no_content_verify")
 _NO_CERTIFICATE = b"signer certificate not found"
 _NO_RECIPIENT = b"Error decrypting CMS using private key"  # before any content was tried
 _WEAK_CIPHER = b"cipher initialisation error"  # openssl's own word, for a cipher that it does not offer
+_DIGEST_ATTRIBUTE = bytes.fromhex("06092a864886f70d010904")  # messageDigest (RFC 5652 section 11.2), as DER
+_SET = b"\x31"
+_LONGEST_ATTRIBUTES = 10_000  # bytes; a signature over them fits their own bytes as content too
 _ADVICE = "the S/MIME message can't be read; a person must look at the original"
 _BAD_CERTIFICATE = (
     ValueError,
@@ -191,7 +194,9 @@ def addresses(certificate: x509.Certificate) -> frozenset[str]:
 
 
 def _judge(content: bytes, pem: bytes, sender: str | None) -> Signed:
-    """Judge a good signature by its certificate: exactly one signer, and in its time."""
+    """Judge a good signature by its certificate: exactly one signer, in its time, over a text."""
+    if content.startswith(_SET) and _DIGEST_ATTRIBUTE in content[:_LONGEST_ATTRIBUTES]:
+        return Signed(content, SenderProof(ProofKind.INVALID, why="attributes_as_content"))
     try:
         certificates = x509.load_pem_x509_certificates(pem)
         if len(certificates) != 1:
