@@ -5,14 +5,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 
 from bench.house import House, Office, house
 from bench.rows import Row
 from vault.accesslog.answers import tell
 from vault.accesslog.days import close_days
-from vault.accesslog.entries import Access
-from vault.accesslog.leaves import Leaf, render_leaf
+from vault.accesslog.entries import Access, SealedLook
 from vault.accesslog.publish import LogParts, publish
 from vault.domain.roles import OfficeName, Purpose
 from vault.storage import log as table
@@ -75,10 +73,9 @@ def _fill(made: House, entries: int, at: datetime) -> None:
         table.append(desk.database.ask, columns, table.Claims(heard=True))
 
 
-def _columns(tag: bytes, at: datetime) -> tuple[bytes, bytes, bytes, None, bytes, bytes, datetime]:
+def _columns(tag: bytes, at: datetime) -> SealedLook:
     use = os.urandom(16)
-    leaf = render_leaf(Leaf(at, None, tag, sha256(use).digest(), sha256(use + use).digest(), use))
-    return leaf, use, use, None, tag, use, at
+    return SealedLook(use, use, use, None, tag, use, at)
 
 
 def _look(at: datetime) -> Access:

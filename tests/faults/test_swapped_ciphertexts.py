@@ -22,6 +22,7 @@ from vault.register.own import _unseal, seal_record
 from vault.steps.casefile import item_context, object_context
 from vault.steps.collect import object_of
 from vault.storage.register import SealedRecord
+from vault.testing.accesslog import stored
 from vault.testing.secondreader import CHUNK, TAG
 
 NOW: Final = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -97,9 +98,9 @@ def chunk(number: int, envelope: bytes = LONG) -> bytes:
 
 
 PLACES: Final[dict[str, Attempt]] = {
-    "table": moved(PLACE, replace(PLACE, table="drafts")),
-    "column": moved(PLACE, replace(PLACE, column="author")),
-    "a part's end over the bar": moved(PLACE, replace(PLACE, row="R-1body", column="")),
+    "table": moved(PLACE, PLACE._replace(table="drafts")),
+    "column": moved(PLACE, PLACE._replace(column="author")),
+    "a part's end over the bar": moved(PLACE, PLACE._replace(row="R-1body", column="")),
     "item of another case": moved(
         item_context(OWNER, "identity", 1), item_context(f"case:{OTHER_CASE}", "identity", 1)
     ),
@@ -107,7 +108,7 @@ PLACES: Final[dict[str, Attempt]] = {
     "an older item put back": moved(item_context(OWNER, "identity", 1), item_context(OWNER, "identity", 2)),
     "a draft's file of another version": moved(*DRAFT),
     "another file of the draft": moved(DRAFT[0], object_context(object_of(CASE, 1, "visits.json"), OWNER)),
-    "an object of another owner": moved(DRAFT[0], replace(DRAFT[0], subject=f"case:{OTHER_CASE}")),
+    "an object of another owner": moved(DRAFT[0], DRAFT[0]._replace(subject=f"case:{OTHER_CASE}")),
     "a decision on another version": moved(
         Context("decisions", CASE, "envelope", "", 1), Context("decisions", CASE, "envelope", "", 2)
     ),
@@ -181,7 +182,7 @@ LOG_KEY: Final = new_key()
 
 def look(subject: str = "P-1", at: datetime = NOW) -> SealedAccess:
     access = Access(at, "3", "Eeva", "dpo", Purpose.REVIEW, "GDPR 15", CASE, subject, ("visit",))
-    return seal_access(access, LOG_KEY, Marks(b"t" * 16, b"r" * 16, b"u" * 16), bytes(16))
+    return stored(seal_access(access, LOG_KEY, Marks(b"t" * 16, b"r" * 16, b"u" * 16), bytes(16)))
 
 
 ENTRY, LATER, ANOTHERS = look(), look(at=NOW.replace(hour=10)), look("P-2")

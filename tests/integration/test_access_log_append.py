@@ -4,13 +4,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
+from vault.accesslog.entries import SealedLook
+from vault.accesslog.leaves import parse_leaf
 from vault.accesslog.log import LARGEST_BATCH, LONGEST_LIFETIME, AccessLog
 from vault.accesslog.merkle import RightEdge, leaf_hash, verify_inclusion
 from vault.accesslog.proofs import heads, prove
@@ -22,7 +25,7 @@ from vault.settings import DatabaseSettings
 from vault.storage import log as table
 from vault.storage.database import Database, conninfo
 from vault.storage.migrate import migrate
-from vault.testing.accesslog import CASE, SUBJECT, LogBench, log_bench, look
+from vault.testing.accesslog import CASE, SUBJECT, LogBench, log_bench, look, stored
 from vault.testing.keyservice import MemoryKeys, MemorySealedKeys, memory_ring, memory_service
 from vault.testing.postgres import postgres
 
@@ -47,7 +50,7 @@ def bench(database: Database) -> LogBench:
     return log_bench(database)
 
 
-def stored(database: Database) -> list[table.LeafRow]:
+def rows_of(database: Database) -> list[table.LeafRow]:
     with database.connect() as connection:
         return list(table.rows(connection))
 
@@ -69,7 +72,7 @@ def test_receipts_come_in_the_order_of_the_looks(bench: LogBench) -> None:
 
 def test_nothing_to_record_records_nothing(bench: LogBench) -> None:
     assert bench.log.record([]) == []
-    assert stored(bench.database) == []
+    assert rows_of(bench.database) == []
 
 
 @pytest.mark.parametrize("lifetime", [timedelta(0), timedelta(seconds=-1), LONGEST_LIFETIME + timedelta(seconds=1)])
@@ -84,7 +87,7 @@ def test_one_unfit_look_refuses_the_batch(bench: LogBench) -> None:
     with pytest.raises(RefusedError):
         bench.log.record([look()] * (LARGEST_BATCH + 1))
 
-    assert stored(bench.database) == []
+    assert rows_of(bench.database) == []
 
 
 def test_receipts_expire_by_the_log_s_clock(bench: LogBench) -> None:
@@ -124,7 +127,7 @@ def test_eight_writers_make_one_tree(bench: LogBench) -> None:
 
     assert sorted(indexes) == list(range(8 * 58))
     assert verify_database(bench.database, bench.key, None).ok
-    assert Counter(row.tag for row in stored(bench.database)).total() == 8 * 58
+    assert Counter(row.tag for row in rows_of(bench.database)).total() == 8 * 58
 
 
 def test_who_tells_one_subject_s_accesses_oldest_first_through_the_years(bench: LogBench) -> None:
@@ -146,12 +149,12 @@ def test_a_case_s_looks_before_its_subject_was_known(bench: LogBench) -> None:
 
 def test_subjects_can_t_be_told_from_the_tags_without_the_key(bench: LogBench) -> None:
     bench.log.record([look(), look(), look(subject="P-OTHER")])
-    tags = [row.tag for row in stored(bench.database)]
+    tags = [row.tag for row in rows_of(bench.database)]
     other = log_bench(bench.database)
     other.log.record([look()])
 
     assert tags[0] == tags[1] != tags[2]
-    assert stored(bench.database)[0].tag != tags[0]
+    assert rows_of(bench.database)[0].tag != tags[0]
 
 
 def test_log_keys_and_tags_are_asked_for_once_a_process(bench: LogBench) -> None:
@@ -200,7 +203,7 @@ def test_nobody_reads_while_the_edge_is_wrong(bench: LogBench, harm: str) -> Non
     with pytest.raises(TamperedError):
         bench.log.record([look()])
 
-    assert len(stored(bench.database)) == 3
+    assert len(rows_of(bench.database)) == 3
 
 
 def test_nobody_reads_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +239,7 @@ def test_the_database_s_edge_is_the_tree_s(bench: LogBench, start: int) -> None:
         bench.log.record([look()] * start)
     for size in (1, 2, 3, 64, 101):
         bench.log.record([look()] * size)
-    rows = stored(bench.database)
+    rows = rows_of(bench.database)
     edge = RightEdge()
     for row in rows:
         edge.add(leaf_hash(row.leaf))
@@ -248,55 +251,91 @@ def test_the_database_s_edge_is_the_tree_s(bench: LogBench, start: int) -> None:
 def columns(bench: LogBench) -> table.LeafColumns:
     """A sound row's columns, taken back out of the log."""
     bench.log.record([look()])
-    row = stored(bench.database)[-1]
-    return table.LeafColumns([row.leaf], [row.entry], [row.staff], [row.case], [row.tag], [row.reader], [row.at])
-
-
-DAY = b'{"day":"2026-11-20","map":"' + b"ab" * 32 + b'","size":1,"tags":1,"v":1}'
+    row = rows_of(bench.database)[-1]
+    assert row.tag is not None
+    assert row.reader is not None
+    assert row.at is not None
+    return table.LeafColumns(
+        [parse_leaf(row.leaf).use], [row.entry], [row.staff], [row.case], [row.tag], [row.reader], [row.at]
+    )
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("leaf", b"nonsense"),
-        ("leaf", b""),
-        ("leaf", None),
-        ("leaf", DAY),
-        ("entry", b"another"),
+        ("use", b""),
+        ("use", bytes(15)),
+        ("use", None),
         ("entry", None),
-        ("staff", b"another"),
-        ("case", "DSR-2026-000000"),
-        ("case", None),
+        ("staff", None),
         ("case", 'x"y'),
-        ("tag", bytes(16)),
-        ("tag", None),
+        ("case", ""),
+        ("case", "DSR-2026-" + "0" * 30),
         ("tag", bytes(15)),
-        ("reader", bytes(16)),
+        ("tag", b""),
+        ("reader", bytes(17)),
         ("reader", None),
         ("reader", b""),
-        ("at", datetime(2026, 11, 20, tzinfo=UTC)),
+        ("at", datetime(2026, 11, 20, 8, 30, 0, 1, UTC)),
+        ("at", datetime(1999, 12, 31, tzinfo=UTC)),
         ("at", None),
     ],
 )
-def test_a_leaf_that_its_row_does_not_make_is_refused_by_the_database(
-    bench: LogBench, column: str, value: object
-) -> None:
+def test_of_a_malformed_row_the_database_makes_no_leaf(bench: LogBench, column: str, value: object) -> None:
     sound = columns(bench)
     table.append(bench.database.ask, sound, table.Claims())
 
     with pytest.raises(psycopg.errors.InvalidParameterValue):
         table.append(bench.database.ask, replace(sound, **{column: [value]}), table.Claims())  # type: ignore[arg-type]  # a table of columns
 
-    assert len(stored(bench.database)) == 2
+    assert len(rows_of(bench.database)) == 2
 
 
-def test_a_day_is_appended_alone_and_by_the_keeper_s_password_only(bench: LogBench) -> None:
-    day = table.LeafColumns([DAY], [b""], [b""], [None], [None], [None], [None])
-    assert table.append(bench.database.ask, day, table.Claims()).first == 0  # the owner's
+@pytest.mark.parametrize("column", ["use", "entry", "staff", "reader", "at"])
+def test_of_columns_of_unequal_length_the_database_makes_no_leaf(bench: LogBench, column: str) -> None:
+    sound = columns(bench)
+    two = {each.name: getattr(sound, each.name) * 2 for each in fields(sound)}
 
-    for changes in ({"entry": [b"x"]}, {"tag": [bytes(16)]}, {"leaf": [DAY.replace(b"1,", b"01,")]}):
-        with pytest.raises(psycopg.errors.InvalidParameterValue):
-            table.append(bench.database.ask, replace(day, **changes), table.Claims())  # type: ignore[arg-type]  # a table of columns
+    with pytest.raises(psycopg.errors.InvalidParameterValue):
+        table.append(bench.database.ask, table.LeafColumns(**{**two, column: getattr(sound, column)}), table.Claims())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"case": None},
+        {"subject": None},
+        {"subject": None, "case": None},
+        {"at": datetime(2026, 3, 29, 3, 30, 59, 999_999, ZoneInfo("Europe/Helsinki"))},
+        {"at": datetime(2000, 1, 1, tzinfo=UTC)},
+        {"kinds": ("visit",) * 64, "legal_ground": "ä" * 500},
+    ],
+)
+def test_the_database_makes_the_leaf_that_the_format_describes(bench: LogBench, changes: dict[str, Any]) -> None:
+    bench.log.record([look(**changes)] * 2)
+
+    for row in rows_of(bench.database):
+        read = parse_leaf(row.leaf)
+        assert row.at is not None
+        assert row.reader is not None
+        made = SealedLook(read.use, row.entry, row.staff, row.case, row.tag, row.reader, row.at)
+        assert stored(made).leaf == row.leaf
+        assert read.time == look(**changes).at.astimezone(UTC).replace(microsecond=0)
+
+
+DAY = b'{"day":"2026-11-20","map":"' + b"ab" * 32 + b'","size":1,"tags":1,"v":1}'
+
+
+@pytest.mark.parametrize("harm", [(b"1,", b"01,"), (b"}", b"} "), (b"day", b"dai"), (b"ab", b"AB"), (DAY, b"")])
+def test_only_a_day_s_leaf_closes_a_day(bench: LogBench, harm: tuple[bytes, bytes]) -> None:
+    with bench.database.connect() as connection:
+        assert table.close_day(connection, DAY) == 0
+
+    with pytest.raises(psycopg.errors.InvalidParameterValue), bench.database.connect() as connection:
+        table.close_day(connection, DAY.replace(*harm))
+
+    assert [row.leaf for row in rows_of(bench.database)] == [DAY]
 
 
 def test_large_batches_do_not_stall(bench: LogBench) -> None:
@@ -330,7 +369,7 @@ def test_entries_are_proved_against_the_checkpoint_and_newer_ones_against_the_pr
         head = heads(connection)
         proofs = prove(connection, wanted, head)
 
-    leaves = [row.leaf for row in stored(bench.database)]
+    leaves = [row.leaf for row in rows_of(bench.database)]
     assert [proof.size for proof in proofs] == [size, size, size + 5, size + 5]
     assert proofs[0].root == published.root
     for proof in proofs:

@@ -33,6 +33,7 @@ from vault.accesslog.tiles import history_name, history_size, parse_bundle, rend
 from vault.accesslog.verify import verify_published
 from vault.domain.roles import Purpose
 from vault.errors import RefusedError, WrongUseError
+from vault.testing.accesslog import stored
 
 hashes = st.binary(min_size=32, max_size=32)
 names = st.text(
@@ -119,7 +120,7 @@ def test_a_sealed_access_opens_to_itself(access: Access) -> None:
     key, marks = os.urandom(32), Marks(os.urandom(16) if access.subject else None, os.urandom(16), os.urandom(16))
     check(access)
 
-    opened = open_access(seal_access(access, key, marks, os.urandom(16)), key, subject=access.subject)
+    opened = open_access(stored(seal_access(access, key, marks, os.urandom(16))), key, subject=access.subject)
 
     assert opened == access
 

@@ -10,7 +10,7 @@ from vault.accesslog.auditevent import DATA_SUBJECT, Provider, audit_event
 from vault.accesslog.entries import Access, Marks, check, seal_access
 from vault.accesslog.log import LoggedAccess
 from vault.domain.roles import Purpose
-from vault.testing.accesslog import ORIGIN
+from vault.testing.accesslog import ORIGIN, stored
 from vault.testing.balp import faults
 
 PROVIDER = Provider("Esimerkkiklinikka Oy", ORIGIN)
@@ -35,7 +35,7 @@ ACCESSES = st.builds(
 
 
 def logged(access: Access, index: int) -> LoggedAccess:
-    sealed = seal_access(access, bytes(32), Marks(bytes(16), bytes(16), bytes(16)), bytes(16))
+    sealed = stored(seal_access(access, bytes(32), Marks(bytes(16), bytes(16), bytes(16)), bytes(16)))
     return LoggedAccess(index, sealed.leaf, access)
 
 

@@ -11,7 +11,7 @@ from vault.accesslog.auditevent import DATA_SUBJECT, DISCLOSURE, PATIENT_READ, R
 from vault.accesslog.entries import Access, Marks, key_ref, seal_access
 from vault.accesslog.log import LoggedAccess
 from vault.domain.roles import Purpose
-from vault.testing.accesslog import CASE, ORIGIN, SUBJECT, look
+from vault.testing.accesslog import CASE, ORIGIN, SUBJECT, look, stored
 from vault.testing.balp import faults
 
 PROVIDER = Provider("Esimerkkiklinikka Oy", ORIGIN)
@@ -21,7 +21,7 @@ USE = bytes(range(16))
 def logged(access: Access, index: int = 17) -> LoggedAccess:
     assert key_ref(access.subject, access.case, access.at)
     tag = None if access.subject is None else bytes(16)
-    sealed = seal_access(access, bytes(32), Marks(tag, bytes(16), USE), bytes(16))
+    sealed = stored(seal_access(access, bytes(32), Marks(tag, bytes(16), USE), bytes(16)))
     return LoggedAccess(index, sealed.leaf, access)
 
 

@@ -1,7 +1,6 @@
 """The envelope opens whole, unchanged and in its own place, or not at all."""
 
 import io
-from dataclasses import replace
 
 import pytest
 
@@ -32,12 +31,12 @@ def test_context_is_written_as_the_format_says() -> None:
 @pytest.mark.parametrize(
     "context",
     [
-        replace(PLACE, row="R|1"),
-        replace(PLACE, row="\ud800"),
-        replace(PLACE, subject="S\n1"),
-        replace(PLACE, column="nämä"),
-        replace(PLACE, table="\x00"),
-        replace(PLACE, version=-1),
+        PLACE._replace(row="R|1"),
+        PLACE._replace(row="\ud800"),
+        PLACE._replace(subject="S\n1"),
+        PLACE._replace(column="nämä"),
+        PLACE._replace(table="\x00"),
+        PLACE._replace(version=-1),
     ],
     ids=ascii,
 )
@@ -82,12 +81,12 @@ def test_large_stream_goes_through_the_spool_on_disk() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        replace(PLACE, table="drafts"),
-        replace(PLACE, row="R-2"),
-        replace(PLACE, column="body"),
-        replace(PLACE, subject="S-2"),
-        replace(PLACE, version=2),
-        replace(PLACE, row="", column="R-1envelope"),
+        PLACE._replace(table="drafts"),
+        PLACE._replace(row="R-2"),
+        PLACE._replace(column="body"),
+        PLACE._replace(subject="S-2"),
+        PLACE._replace(version=2),
+        PLACE._replace(row="", column="R-1envelope"),
     ],
     ids=str,
 )

@@ -12,7 +12,7 @@ from vault.accesslog.entries import Marks, SealedAccess, check, columns_differ, 
 from vault.accesslog.leaves import LONGEST_LEAF, Day, parse_day, parse_leaf, read_leaf, render_day, render_leaf
 from vault.crypto.envelope import Context, seal, unseal
 from vault.errors import RefusedError, TamperedError, UnknownFormatError
-from vault.testing.accesslog import CASE, SUBJECT, look
+from vault.testing.accesslog import CASE, SUBJECT, look, stored
 
 KEY, TAG, SALT = bytes(range(32)), bytes(range(16)), bytes(16)
 READER, USE = b"r" * 16, b"u" * 16
@@ -26,7 +26,7 @@ DAY = ('{"day":"2026-11-20","map":"' + "ef" * 32 + '","size":120,"tags":7,"v":1}
 
 
 def sealed(**changes: Any) -> SealedAccess:
-    return seal_access(look(**changes), KEY, MARKS, SALT)
+    return stored(seal_access(look(**changes), KEY, MARKS, SALT))
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_the_staff_part_is_sealed_apart_and_salted() -> None:
 def test_an_access_opens_as_it_was_with_its_microseconds() -> None:
     access = look(emergency="palohälytys", count=3, outcome="wrong_role", recipient="Toinen Talo")
 
-    assert open_access(seal_access(access, KEY, MARKS, SALT), KEY, subject=SUBJECT) == access
+    assert open_access(stored(seal_access(access, KEY, MARKS, SALT)), KEY, subject=SUBJECT) == access
 
 
 def test_an_access_before_its_subject_is_known_opens_by_the_case() -> None:
     access = look(subject=None)
 
-    assert open_access(seal_access(access, KEY, replace(MARKS, tag=None), SALT), KEY, subject=None) == access
+    assert open_access(stored(seal_access(access, KEY, replace(MARKS, tag=None), SALT)), KEY, subject=None) == access
 
 
 @pytest.mark.parametrize(

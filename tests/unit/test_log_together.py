@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 
 from vault.accesslog.together import Together
 from vault.errors import OutOfReachError, TamperedError
 from vault.storage.log import Appended, Claims, LeafColumns
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 class Table:
@@ -26,9 +29,9 @@ class Table:
     def append(self, columns: LeafColumns, claims: Claims) -> Appended:
         self.entered.set()
         assert self.open.wait(10)
-        self.batches.append(len(columns.leaf))
+        self.batches.append(len(columns.use))
         for leaf, fault in FAULTS.items():
-            if leaf in columns.leaf:
+            if leaf in columns.use:
                 raise fault
         if ("case", "stranger") in claims.proved:
             return Appended(-1, "unproved")
@@ -36,7 +39,7 @@ class Table:
         if hits:
             return Appended(-1, "honey", hits)
         first = len(self.leaves)
-        self.leaves += columns.leaf
+        self.leaves += columns.use
         return Appended(first)
 
 
@@ -49,8 +52,7 @@ FAULTS: dict[bytes, BaseException] = {
 
 def part(*leaves: bytes) -> LeafColumns:
     some: list[bytes] = list(leaves)
-    marks: list[bytes | None] = list(leaves)
-    return LeafColumns(some, some, some, [None for _ in some], [None for _ in some], marks, [None for _ in some])
+    return LeafColumns(some, some, some, [None for _ in some], [None for _ in some], some, [NOW for _ in some])
 
 
 def together(parts: Sequence[tuple[LeafColumns, Claims]]) -> tuple[Table, list[Future[Appended]]]:

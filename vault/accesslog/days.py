@@ -15,7 +15,7 @@ from vault.domain.calendar import HELSINKI
 from vault.errors import TamperedError
 from vault.storage import days as table
 from vault.storage import log as leaves
-from vault.storage.database import Connection, Database, asking
+from vault.storage.database import Connection, Database
 from vault.storage.tiles import MAP, TileRow, put_tiles
 
 _TILES_AT_ONCE = 64
@@ -60,10 +60,7 @@ def _close(connection: Connection, day: date) -> None:
     root = map_root(tiles.lines(size), tiles.seen)
     tiles.finish()
     leaf = render_day(Day(day, root, size, tiles.tags))
-    alone = leaves.LeafColumns([leaf], [b""], [b""], [None], [None], [None], [None])
-    # nobody is looked at: no honey record and no case is touched
-    done = leaves.append(asking(connection), alone, leaves.Claims(heard=True))
-    table.add_day(connection, day, done.first, size)
+    table.add_day(connection, day, leaves.close_day(connection, leaf), size)
 
 
 class _Tiles:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from json.encoder import encode_basestring as quoted
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from vault.accesslog.leaves import TAG_BYTES, VERSION, Day, Leaf, leaf_bytes, parse_leaf, seconds, to_seconds
+from vault.accesslog.leaves import TAG_BYTES, VERSION, Day, Leaf, parse_leaf, seconds, to_seconds
 from vault.crypto.envelope import Context, seal, unseal
 from vault.domain.case import REFERENCE
 from vault.domain.private import Private
@@ -92,6 +92,18 @@ class Marks:
     use: bytes
 
 
+class SealedLook(NamedTuple):
+    """One look as it is handed to the log."""
+
+    use: bytes
+    entry: bytes
+    staff: bytes
+    case: str | None
+    tag: bytes | None
+    reader: bytes
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class SealedAccess:
     """One look as it is stored; of a day's leaf all but the leaf is empty."""
@@ -132,8 +144,8 @@ def key_ref(subject: str | None, case: str | None, time: datetime) -> str:
     return f"{_owner(subject, case)}/{time.astimezone(UTC).year}"
 
 
-def seal_access(access: Access, key: bytes, marks: Marks, salt: bytes) -> SealedAccess:
-    """Seal an access and make the leaf that commits to it.
+def seal_access(access: Access, key: bytes, marks: Marks, salt: bytes) -> SealedLook:
+    """Seal an access; the database makes the leaf that commits to it.
 
     :param key: the 32-byte log key that :func:`key_ref` names.
     :param salt: 16 random bytes for the staff part.
@@ -146,9 +158,7 @@ def seal_access(access: Access, key: bytes, marks: Marks, salt: bytes) -> Sealed
         staff = seal(key, _context("staff", time, owner), _render_staff(access, salt))
     except UnicodeEncodeError:
         raise _unfit("a look's texts are Unicode without stray surrogates") from None
-    committed = sha256(staff + marks.reader).digest()
-    leaf = leaf_bytes(time, access.case, marks.tag, sha256(entry).digest(), committed, marks.use)
-    return SealedAccess(leaf, entry, staff, access.case, marks.tag, marks.reader, at.replace(microsecond=0))
+    return SealedLook(marks.use, entry, staff, access.case, marks.tag, marks.reader, at.replace(microsecond=0))
 
 
 def open_access(sealed: SealedAccess, key: bytes, *, subject: str | None) -> Access:

@@ -94,21 +94,11 @@ def read_leaf(data: bytes) -> Leaf | Day:
 
 def render_leaf(leaf: Leaf) -> bytes:
     """Write a look's leaf; the inverse of :func:`parse_leaf`."""
-    return leaf_bytes(seconds(leaf.time), leaf.case, leaf.tag, leaf.entry, leaf.staff, leaf.use)
-
-
-def leaf_bytes(  # noqa: PLR0917 - a leaf's parts, without making one for each entry of a batch
-    time: str, case: str | None, tag: bytes | None, entry: bytes, staff: bytes, use: bytes
-) -> bytes:
-    """Write a look's leaf from its parts.
-
-    :param time: as :func:`seconds` writes it.
-    """
-    quoted_case = f'"{case}"' if case else "null"
-    quoted_tag = f'"{tag.hex()}"' if tag else "null"
+    case = f'"{leaf.case}"' if leaf.case else "null"
+    tag = f'"{leaf.tag.hex()}"' if leaf.tag else "null"
     return (
-        f'{{"case":{quoted_case},"entry":"{entry.hex()}","staff":"{staff.hex()}",'
-        f'"tag":{quoted_tag},"time":"{time}","use":"{use.hex()}","v":{VERSION}}}'
+        f'{{"case":{case},"entry":"{leaf.entry.hex()}","staff":"{leaf.staff.hex()}",'
+        f'"tag":{tag},"time":"{seconds(leaf.time)}","use":"{leaf.use.hex()}","v":{VERSION}}}'
     ).encode("ascii")
 
 

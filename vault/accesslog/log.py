@@ -14,6 +14,7 @@ from vault.accesslog.entries import (
     Access,
     Marks,
     SealedAccess,
+    SealedLook,
     check,
     key_ref,
     open_access,
@@ -158,7 +159,7 @@ class AccessLog(Private):
     def _durably(self, columns: table.LeafColumns, claims: table.Claims) -> table.Appended:
         return table.append(self._database.ask, columns, claims)
 
-    def _seal(self, accesses: Sequence[Access], uses: Sequence[bytes]) -> list[SealedAccess]:
+    def _seal(self, accesses: Sequence[Access], uses: Sequence[bytes]) -> list[SealedLook]:
         """Seal a batch, with as many round trips for its keys and marks as for one."""
         refs = [key_ref(access.subject, access.case, access.at) for access in accesses]
         keys = self._log_keys.of(refs)
@@ -205,13 +206,6 @@ def _check_batch(accesses: Sequence[Access], lifetime: timedelta) -> None:
         check(access)
 
 
-def _columns(sealed: Sequence[SealedAccess]) -> table.LeafColumns:
-    return table.LeafColumns(
-        leaf=[one.leaf for one in sealed],
-        entry=[one.entry for one in sealed],
-        staff=[one.staff for one in sealed],
-        case=[one.case for one in sealed],
-        tag=[one.tag for one in sealed],
-        reader=[one.reader for one in sealed],
-        at=[one.at for one in sealed],
-    )
+def _columns(sealed: Sequence[SealedLook]) -> table.LeafColumns:
+    use, entry, staff, case, tag, reader, at = map(list, zip(*sealed, strict=True))
+    return table.LeafColumns(use, entry, staff, case, tag, reader, at)

@@ -77,9 +77,9 @@ class Together(Private):
     def _take(self) -> list[_Part]:
         """Take the first part and as many more as fit and can be judged with it."""
         with self._gate:
-            parts, size = self._waiting[:1], len(self._waiting[0].columns.leaf)
+            parts, size = self._waiting[:1], len(self._waiting[0].columns.use)
             for part in self._waiting[1:]:
-                size += len(part.columns.leaf)
+                size += len(part.columns.use)
                 if size > _MOST or (part.claims.marks is None) is not (parts[0].claims.marks is None):
                     break
                 parts.append(part)
@@ -98,7 +98,7 @@ class Together(Private):
                 first = done.first
                 for part in parts:
                     self._answer([part], Appended(first))
-                    first += len(part.columns.leaf)
+                    first += len(part.columns.use)
             else:
                 self._alone(parts, done)
 

@@ -12,7 +12,11 @@ from vault.storage.grants import ROOMS
 
 # whoever hears of honey records writes to the access log
 _WRITERS: Final = tuple(office for office, rooms in ROOMS.items() if "honey" in rooms)
-CALLABLE: Final[Mapping[str, tuple[OfficeName, ...]]] = {"log_append": _WRITERS, "log_grow": _WRITERS}
+CALLABLE: Final[Mapping[str, tuple[OfficeName, ...]]] = {
+    "log_append": _WRITERS,
+    "log_grow": _WRITERS,
+    "log_close": (OfficeName.KEEPER,),
+}
 _FUNCTIONS = "select oid::regprocedure::text, proname from pg_proc where pronamespace = 'public'::regnamespace"
 _CALLABLE = """
 select p.oid::regprocedure::text, case g.grantee when 0 then 'public' else g.grantee::regrole::text end

@@ -41,15 +41,19 @@ class LeafRow:
 
 @dataclass(frozen=True, slots=True)
 class LeafColumns:
-    """A batch to append, column by column, all of one length."""
+    """A batch of looks to append, column by column, all of one length; the database makes their leaves.
 
-    leaf: list[bytes]
+    :param use: 16 bytes each, the random name of the use.
+    :param at: with a time zone, whole seconds.
+    """
+
+    use: list[bytes]
     entry: list[bytes]
     staff: list[bytes]
     case: list[str | None]
     tag: list[bytes | None]
-    reader: list[bytes | None]
-    at: list[datetime | None]
+    reader: list[bytes]
+    at: list[datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,11 @@ def append(ask: Ask, batch: LeafColumns, claims: Claims) -> Appended:
     :raises TamperedError: the edge is missing, malformed, or behind the leaves.
     """
     pairs = list(claims.proved)
-    given = (batch.leaf, batch.entry, batch.staff, batch.case, batch.tag, batch.reader, batch.at)
+    given = (batch.use, batch.entry, batch.staff, batch.case, batch.tag, batch.reader, batch.at)
     columns: tuple[object, ...] = given
     proved = ([case for case, _ in pairs], [subject for _, subject in pairs])
     query: LiteralString = _APPEND
-    if len(batch.leaf) == 1:
+    if len(batch.use) == 1:
         query = _APPEND_ONE
         columns = tuple(column[0] for column in given)
     try:
@@ -99,6 +103,18 @@ def append(ask: Ask, batch: LeafColumns, claims: Claims) -> Appended:
     except _WRONG_EDGE:
         raise _edge_wrong() from None
     return Appended(-1 if first is None else int(first), why, tuple(position - 1 for position in hits or ()))
+
+
+def close_day(connection: Connection, leaf: bytes) -> int:
+    """Append a day's leaf inside the caller's transaction; return its index.
+
+    :raises TamperedError: the edge is missing, malformed, or behind the leaves.
+    """
+    try:
+        row = connection.execute("select log_close(%s)", (leaf,)).fetchone()
+    except _WRONG_EDGE:
+        raise _edge_wrong() from None
+    return int(row[0]) if row else -1
 
 
 def lock_publishing(connection: Connection) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from vault.accesslog.days import close_days
-from vault.accesslog.entries import Access
+from vault.accesslog.entries import Access, SealedAccess, SealedLook
 from vault.accesslog.leaves import Leaf, render_leaf
 from vault.accesslog.log import AccessLog
 from vault.accesslog.merkle import RightEdge, leaf_hash
@@ -114,6 +115,13 @@ def log_bench(database: Database) -> LogBench:
     service = memory_service()
     keys = memory_ring(service)
     return LogBench(database, service, keys, AccessLog(database, keys, service), MemoryShelf())
+
+
+def stored(look: SealedLook) -> SealedAccess:
+    """Make of a sealed look what the database makes: its row with the leaf (``docs/formats/access-log.md``)."""
+    staff = sha256(look.staff + look.reader).digest()
+    leaf = Leaf(look.at, look.case, look.tag, sha256(look.entry).digest(), staff, look.use)
+    return SealedAccess(render_leaf(leaf), *look[1:])
 
 
 def empty(database: Database) -> None:

@@ -1,9 +1,9 @@
 """The log grows inside the database, by one function alone; what is published, proved and watched has its tables.
 
-No office writes a leaf or the edge itself: ``log_grow`` does, with its owner's rights. It takes a look's leaf only
-when that is, to the byte, what the row's own columns make (``docs/formats/access-log.md``), a day's leaf only
-from the keeper, and computes the tree's edge (RFC 6962) where the lock is held. ``log_append`` runs with the
-caller's own rights and first makes sure that collecting stays within proved cases and that no honey record is
+No office writes a leaf or the edge itself. ``log_grow`` makes a look's leaf from its row
+(``docs/formats/access-log.md``), and ``log_close`` takes a day's leaf from the keeper; with their owner's rights
+both call ``log_extend``, which computes the tree's edge (RFC 6962) where the lock is held. ``log_append`` runs with
+the caller's own rights and first makes sure that collecting stays within proved cases and that no honey record is
 touched unheard.
 """
 
@@ -48,14 +48,11 @@ create table readers (
 );
 """
 
-GROW = r"""
-create function log_grow(
+EXTEND = r"""
+create function log_extend(
     leaves bytea[], entries bytea[], staffs bytea[], refs text[], tags bytea[], readers bytea[], times timestamptz[]
-) returns bigint language plpgsql security definer set search_path = '' as $$
+) returns bigint language plpgsql set search_path = '' as $$
 declare
-    given record;
-    fits boolean;
-    use text;
     first bigint;
     size_now bigint;
     rest bigint;
@@ -63,32 +60,6 @@ declare
     tall integer;
     hashed bytea;
 begin
-    for given in select * from unnest(leaves, entries, staffs, refs, tags, readers, times)
-        as row (leaf, entry, staff, ref, tag, reader, moment)
-    loop
-        if given.moment is null then
-            fits := given.entry = '' and given.staff = '' and given.ref is null and given.tag is null
-                and given.reader is null and session_user in (current_user, pg_catalog.current_database() || '_keeper')
-                and pg_catalog.encode(given.leaf, 'escape') ~ ('^\{"day":"[0-9]{4}-[0-9]{2}-[0-9]{2}",'
-                    || '"map":"[0-9a-f]{64}","size":(0|[1-9][0-9]{0,18}),"tags":(0|[1-9][0-9]{0,18}),"v":1\}$');
-        else
-            tall := pg_catalog.octet_length(given.leaf);
-            use := pg_catalog.encode(pg_catalog.substr(given.leaf, tall - 39, 32), 'escape');
-            fits := use ~ '^[0-9a-f]{32}$' and coalesce(given.ref, 'A') ~ '^[A-Z0-9-]{1,32}$'
-                and pg_catalog.octet_length(given.reader) = 16 and coalesce(pg_catalog.octet_length(given.tag), 16) = 16
-                and given.leaf = pg_catalog.convert_to(
-                    '{"case":' || coalesce('"' || given.ref || '"', 'null')
-                    || ',"entry":"' || pg_catalog.encode(pg_catalog.sha256(given.entry), 'hex')
-                    || '","staff":"' || pg_catalog.encode(pg_catalog.sha256(given.staff || given.reader), 'hex')
-                    || '","tag":' || coalesce('"' || pg_catalog.encode(given.tag, 'hex') || '"', 'null')
-                    || ',"time":"'
-                    || pg_catalog.to_char(given.moment at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-                    || '","use":"' || use || '","v":1}', 'UTF8');
-        end if;
-        if fits is not true then
-            raise exception 'a leaf is not what its row makes' using errcode = 'invalid_parameter_value';
-        end if;
-    end loop;
     perform pg_catalog.pg_advisory_xact_lock(7042);
     select edge.size, edge.hashes into strict first, packed from public.log_edge edge;
     tall := pg_catalog.octet_length(packed);
@@ -117,12 +88,61 @@ begin
     return first;
 end
 $$;
+revoke all on function log_extend(bytea[], bytea[], bytea[], text[], bytea[], bytea[], timestamptz[]) from public;
+"""
+
+GROW = r"""
+create function log_grow(
+    uses bytea[], entries bytea[], staffs bytea[], refs text[], tags bytea[], readers bytea[], times timestamptz[]
+) returns bigint language plpgsql security definer set search_path = '' as $$
+declare
+    leaves bytea[];
+    fits boolean;
+begin
+    select pg_catalog.array_agg(pg_catalog.convert_to(
+            '{"case":' || coalesce('"' || row.ref || '"', 'null')
+            || ',"entry":"' || pg_catalog.encode(pg_catalog.sha256(row.entry), 'hex')
+            || '","staff":"' || pg_catalog.encode(pg_catalog.sha256(row.staff || row.reader), 'hex')
+            || '","tag":' || coalesce('"' || pg_catalog.encode(row.tag, 'hex') || '"', 'null')
+            || ',"time":"' || pg_catalog.to_char(row.moment at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            || '","use":"' || pg_catalog.encode(row.use, 'hex') || '","v":1}', 'UTF8') order by row.n),
+        pg_catalog.bool_and((row.entry is not null and row.staff is not null
+            and row.moment = pg_catalog.date_trunc('second', row.moment)
+            and row.moment >= '2000-01-01T00:00:00Z' and row.moment < '9999-01-01T00:00:00Z'
+            and pg_catalog.octet_length(row.use) = 16 and pg_catalog.octet_length(row.reader) = 16
+            and coalesce(pg_catalog.octet_length(row.tag), 16) = 16
+            and coalesce(row.ref, 'A') ~ '^[A-Z0-9-]{1,32}$') is true)
+        into leaves, fits
+        from unnest(uses, entries, staffs, refs, tags, readers, times)
+            with ordinality as row (use, entry, staff, ref, tag, reader, moment, n);
+    if not fits then
+        raise exception 'of this no leaf is made' using errcode = 'invalid_parameter_value';
+    end if;
+    return public.log_extend(coalesce(leaves, '{}'), entries, staffs, refs, tags, readers, times);
+end
+$$;
 revoke all on function log_grow(bytea[], bytea[], bytea[], text[], bytea[], bytea[], timestamptz[]) from public;
+"""
+
+CLOSE = r"""
+create function log_close(leaf bytea) returns bigint language plpgsql security definer set search_path = '' as $$
+begin
+    if (pg_catalog.encode(leaf, 'escape') ~ ('^\{"day":"[0-9]{4}-[0-9]{2}-[0-9]{2}","map":"[0-9a-f]{64}",'
+            || '"size":(0|[1-9][0-9]{0,18}),"tags":(0|[1-9][0-9]{0,18}),"v":1\}$')) is not true then
+        raise exception 'this is no leaf of a day' using errcode = 'invalid_parameter_value';
+    end if;
+    return public.log_extend(
+        array[leaf], array[''::bytea], array[''::bytea], array[null::text], array[null::bytea], array[null::bytea],
+        array[null::timestamptz]
+    );
+end
+$$;
+revoke all on function log_close(bytea) from public;
 """
 
 APPEND = """
 create function log_append(
-    leaves bytea[], entries bytea[], staffs bytea[], refs text[], tags bytea[], readers bytea[], times timestamptz[],
+    uses bytea[], entries bytea[], staffs bytea[], refs text[], tags bytea[], readers bytea[], times timestamptz[],
     proved_cases text[], proved_subjects text[], marks bytea[], heard boolean,
     out first bigint, out why text, out hits integer[]
 ) language plpgsql as $$
@@ -154,7 +174,7 @@ begin
             end if;
         end if;
     end if;
-    first := public.log_grow(leaves, entries, staffs, refs, tags, readers, times);
+    first := public.log_grow(uses, entries, staffs, refs, tags, readers, times);
 end
 $$;
 revoke all on function log_append(
@@ -165,14 +185,14 @@ revoke all on function log_append(
 
 def upgrade() -> None:
     """Make tables and functions."""
-    for statement in (TABLES, GROW, APPEND):
+    for statement in (TABLES, EXTEND, GROW, CLOSE, APPEND):
         op.get_bind().exec_driver_sql(statement)  # as it stands: a colon in it names no parameter
 
 
 def downgrade() -> None:
     """Take them away."""
     op.execute(
-        "drop function log_append, log_grow;"
+        "drop function log_append, log_close, log_grow, log_extend;"
         " drop table readers, log_progress, log_claims, log_tiles, log_days;"
         " alter table log_checkpoints drop column cosigned;"
         " alter table log_leaves drop column reader, drop column at"
