@@ -213,6 +213,8 @@ def test_what_is_quoted_is_not_asked_again(text: str) -> None:
         ("Valtuutettuna pyydän päämieheni tiedot", True),
         ("Jag ber om uppgifter om mitt barn", True),
         ("I write on behalf of my mother", True),
+        ("My ex-husband works for you and looked at my file", False),
+        ("Entinen puolisoni katsoi tietojani", False),
         ("Pyydän omat tietoni", False),
     ],
 )
@@ -238,6 +240,31 @@ def test_the_wish_for_paper(text: str, wish: AnswerBy | None) -> None:
     assert read(text).answer_by is wish
 
 
+@pytest.mark.parametrize(
+    ("text", "for_child"),
+    [("Pyydän tyttäreni tietoja", True), ("my son's records, please", True), ("Pyydän isäni asiakirjat", False)],
+)
+def test_a_child_is_told_from_others(text: str, for_child: bool) -> None:
+    request = read(text)
+
+    assert (request.on_behalf, request.for_child) == (True, for_child)
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("Rajoittakaa tietojeni käsittelyä", (RequestKind.RESTRICTION,)),
+        ("Överför min journal till en annan klinik", (RequestKind.PORTABILITY,)),
+        ("I object to the use of my records for research", (RequestKind.OBJECTION,)),
+        ("Send me a copy of my records and then delete my data", (INSPECTION, ERASURE)),
+        ("Send me a copy of my records. Then delete them.", (INSPECTION,)),  # "them" alone says too little
+        ("I would like more information about your services", ()),
+    ],
+)
+def test_other_rights_and_mixtures(text: str, kinds: tuple[RequestKind, ...]) -> None:
+    assert read(text).kinds == kinds
+
+
 def test_contacts_are_read_from_labelled_lines() -> None:
     request = read("Sähköposti: Aino@Example.fi (koti)\nOsoite: Katu 1 A 2\n00100 Helsinki\n")
 
@@ -252,7 +279,20 @@ def test_the_language_follows_the_words_and_then_the_hint() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["tieto minusta kaikki ", "koodi ", "DSR-2026-", "nimi: ", "a" * 50, "<>@,;:", "kopia av ", ">"]
+    "piece",
+    [
+        "tieto minusta kaikki ",
+        "potilas",
+        "who read records ",
+        "vem har min journal. ",
+        "koodi ",
+        "DSR-2026-",
+        "nimi: ",
+        "a" * 50,
+        "<>@,;:",
+        "kopia av ",
+        ">",
+    ],
 )
 def test_no_text_takes_long(piece: str) -> None:
     start = time.monotonic()

@@ -7,12 +7,13 @@ requester's claim and proves nothing.
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from itertools import pairwise
 
 from vault.domain.calendar import HELSINKI
 from vault.domain.codes import normalise_code
 from vault.domain.hetu import HetuError, parse
 from vault.domain.request import LANGUAGES, AnswerBy, Request, RequestKind
-from vault.intake import phrases
+from vault.intake import phrases, rights
 from vault.intake.headers import clean, mailbox
 
 SURE = 0.5  # confidence below which a person reads what is asked
@@ -29,7 +30,8 @@ _LABELLED = re.compile(r"^[ \t>*•-]*([^\W\d_][\w /-]{1,40}?)[ \t]*:[ \t]*(\S.*
 _NAME = re.compile(r"[^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,5}")
 _POSTAL = re.compile(r"\b\d{5}\b")
 _AUTHORISATION = re.compile(r"valtakirja|fullmakt|authori[sz]ation|power[ _-]of[ _-]attorney", re.IGNORECASE)
-_PLAIN, _HINT, _CLASH = 0.9, 0.6, 0.3  # confidence: the right is named; only hinted at; taken off for a contradiction
+_SENTENCE = re.compile(r"[.!?;](?: |$)|\n")
+_PLAIN, _HINT, _CLASH = 0.9, 0.6, 0.3  # confidence: said plainly; only hinted at; taken off for a contradiction
 _SEPARATOR = 3  # characters at most between the groups of a code
 _LONGEST_NAME, _FEWEST_NAMES, _MOST_NAMES = 80, 2, 4
 
@@ -55,12 +57,15 @@ def understand(
     own = _own_words(text)
     words = " ".join(f"{subject}. {own}".lower().split())
     kinds, confidence = _kinds(words)
+    for_child = _found(rights.CHILD, words)
     codes = _identity_codes(own, today)
     return Request(
         kinds=kinds,
         confidence=round(max(0.0, confidence - (_CLASH if len(codes) > 1 else 0.0)), 2),
         language=_language(words, language),
-        on_behalf=_found(phrases.ON_BEHALF, words) or any(_AUTHORISATION.search(name) for name in attachments),
+        on_behalf=for_child
+        or _found(rights.SOMEBODY, words)
+        or any(_AUTHORISATION.search(name) for name in attachments),
         name=_name(own),
         code=codes[0] if len(codes) == 1 else None,
         email=_email(own),
@@ -69,6 +74,7 @@ def understand(
         text=own.strip(),
         case_ref=_case_ref(f"{subject}\n{text}".translate(_DASHES)),
         one_time_code=_one_time_code(own.translate(_DASHES)),
+        for_child=for_child,
     )
 
 
@@ -86,16 +92,43 @@ def _own_words(text: str) -> str:
     return own if own.strip() else text
 
 
-def _found(patterns: phrases.Patterns, words: str) -> bool:
+def _found(patterns: rights.Patterns, words: str) -> bool:
     return any(pattern.search(words) for pattern in patterns)
 
 
 def _kinds(words: str) -> tuple[tuple[RequestKind, ...], float]:
-    plain = tuple(kind for kind in RequestKind if _found(phrases.PLAIN.get(kind, ()), words))
-    if plain:
-        return plain, _PLAIN
-    hinted = tuple(kind for kind in RequestKind if _found(phrases.HINTS.get(kind, ()), words))
-    return hinted, _HINT if hinted else 0.0
+    """Return what is asked and how sure that is; where no sentence says it, two neighbours may say it together."""
+    sentences = [part for part in _SENTENCE.split(words) if part.strip()]
+    found = _said(sentences) or _said([" ".join(pair) for pair in pairwise(sentences)])
+    return tuple(kind for kind in RequestKind if kind in found), max(found.values(), default=0.0)
+
+
+def _said(sentences: Iterable[str]) -> dict[RequestKind, float]:
+    found: dict[RequestKind, float] = {}
+    for sentence in sentences:
+        others = _others(sentence)
+        sure = _inspection(sentence, others)
+        seen = {RequestKind.INSPECTION: max(sure, found.get(RequestKind.INSPECTION, 0.0))} if sure else {}
+        found |= {**dict.fromkeys(others, _PLAIN), **seen}
+    return found
+
+
+def _others(sentence: str) -> set[RequestKind]:
+    return {kind for kind, patterns in rights.OTHERS.items() if _found(patterns, sentence)}
+
+
+def _inspection(sentence: str, others: set[RequestKind]) -> float:
+    """Return how sure a sentence asks to see data; who asks for another right in it names this one, or adds it."""
+    if _found(rights.NAMED, sentence):
+        return _PLAIN
+    if others == {RequestKind.LOG}:
+        parts = [part for part in rights.ALSO.split(sentence) if not _others(part)]
+        return max((_inspection(part, set()) for part in parts), default=0.0)
+    if others:
+        return 0.0
+    if _found(rights.INSPECTION, sentence):
+        return _PLAIN
+    return _HINT if _found(rights.ASKED, sentence) else 0.0
 
 
 def _language(words: str, hint: str | None) -> str:
