@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import click
 
 from vault.cli.output import Answer, answering
-from vault.cli.probes import database, doors, keys, objects, secretfiles
+from vault.cli.probes import database, doors, keys, mailkeys, objects, secretfiles
 from vault.cli.probes.finding import Finding, Probe
 from vault.settings import Settings, load
 
@@ -16,6 +16,7 @@ PROBES: Mapping[str, Probe] = {
     "keys": keys.probe,
     "mailbox": doors.probe_mailbox,
     "scans": doors.probe_scans,
+    "mailkeys": mailkeys.probe,
     "smtp": doors.probe_smtp,
 }
 

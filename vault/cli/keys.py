@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from vault.cli.keys_held import held_settings
+from vault.cli.keys_mail import mail
 from vault.cli.keys_places import DIRECTORY, FILE, pair, present, settings_for
 from vault.cli.keys_recovery import recover, split
 from vault.cli.keys_roots import list_keys, rewrap, root, shred
@@ -111,5 +112,5 @@ def status(directory: Path | None, socket: Path | None, token_file: Path | None)
     return Answer(data, lines)
 
 
-for _command in (root, signer, rewrap, list_keys, shred, split, recover):
+for _command in (mail, root, signer, rewrap, list_keys, shred, split, recover):
     keys.add_command(_command)

@@ -1,0 +1,251 @@
+"""The controller's own OpenPGP key is made, rotated and given out by gpg in a private home; no key of it ever leaves.
+
+The primary key (Ed25519) certifies and signs; a subkey of its own (X25519) is encrypted to. A rotation adds
+a subkey and lets the primary live on, so the fingerprint that people know stays; gpg goes on opening
+mail to every older subkey, expired ones too. Whatever gpg says, its key list afterwards is what counts.
+"""
+
+import contextlib
+import itertools
+import os
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from vault.crypto.durable import alone, replace, write_once
+from vault.domain.private import Private
+from vault.errors import OutOfReachError, WrongUseError
+from vault.intake.ownkeys import LIFETIME, OPENPGP, KeyState, OwnKey, ranked
+from vault.intake.wkd import split_address
+
+_LIFETIME = "2y"  # as gpg takes it
+_SECONDS = 60
+_SHORT = 70  # characters of a home in which gpg's agent can make its sockets
+_OPTIONS = ("--no-options", "--batch", "--no-tty", "--quiet", "--fixed-list-mode", "--display-charset", "utf-8")
+_OFFLINE = ("--disable-dirmngr", "--no-auto-key-retrieve", "--no-auto-key-locate")
+_SLACK = timedelta(days=1)  # what a day's delay takes off needs no new signature
+_USES = {"c": "certify", "s": "sign", "e": "encrypt"}
+_STATES = {"r": KeyState.REVOKED, "e": KeyState.EXPIRED}
+_ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
+_CONFIGURATION = {
+    "gpg.conf": """\
+# for whoever uses this home by hand; the vault passes its own options and reads none of these
+no-auto-key-retrieve
+no-auto-key-locate
+disable-dirmngr
+no-emit-version
+no-comments
+personal-cipher-preferences AES256 AES192 AES
+personal-digest-preferences SHA512 SHA384 SHA256
+cert-digest-algo SHA512
+weak-digest SHA1
+keyid-format 0xlong
+""",
+    # a random passphrase needs no stretching, which would take half a second for each mail
+    "gpg-agent.conf": """\
+s2k-count 65536
+disable-scdaemon
+no-allow-external-cache
+no-allow-mark-trusted
+ignore-cache-for-signing
+""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPgp(Private):
+    """gpg's home with the controller's key.
+
+    :param home: mode 700; may have a long path.
+    :param passphrase_file: of its secret keys.
+    """
+
+    home: Path
+    passphrase_file: Path
+
+    def keys(self, fingerprint: str, now: datetime) -> list[OwnKey]:
+        """List the primary key and its subkeys; empty when no such key is here."""
+        found = [key for key, primary in self._listed(fingerprint) if primary == fingerprint]
+        opening = ranked([key for key in found if "encrypt" in key.uses], now)
+        return [*ranked([key for key in found if "encrypt" not in key.uses], now), *opening]
+
+    def find(self, address: str) -> str | None:
+        """Return the fingerprint of our oldest key for an address that is alive, else of the oldest expired one."""
+        rows = [key for key, primary in self._listed(f"<{address}>") if key.name == primary and key.held]
+        found = [key for key in rows if key.state is not KeyState.REVOKED and key.made is not None]
+        order = sorted(found, key=lambda key: (key.state is KeyState.EXPIRED, key.made, key.name))
+        return order[0].name if order else None
+
+    def make(self, name: str, address: str, now: datetime) -> str:
+        """Make home, configuration and key, or what is missing of them; return the primary key's fingerprint.
+
+        :param name: who the key is for, as others see it beside the address.
+        :raises WrongUseError: name or address can't stand in a user id, the home can't be written, or a key
+            stands there without its passphrase.
+        :raises OutOfReachError: gpg is missing or does not make the key.
+        """
+        split_address(address)
+        if not name.strip() or not name.isprintable() or set(name) & set("<>@"):
+            raise WrongUseError("mail_key_name", "give the name of the controller in plain letters")
+        self._prepare()
+        with alone(self.home / "gpg.conf"):
+            if self.find(address) is None:
+                self._run("--quick-generate-key", f"{name.strip()} <{address}>", "ed25519", "cert,sign", _LIFETIME)
+            fingerprint = self.find(address)
+            if fingerprint is None:
+                raise OutOfReachError("mail_key_not_made", "gpg made no key; see that gpg works for this account")
+            self._let_live(fingerprint, now, LIFETIME - _SLACK)
+            if self._newest(fingerprint, now) is None:
+                self._add_subkey(fingerprint)
+        return fingerprint
+
+    def rotate(self, fingerprint: str, now: datetime, after: timedelta) -> bool:
+        """Add a subkey to encrypt to, unless the newest is younger than ``after``, and let the primary live as long.
+
+        :returns: whether a subkey was added.
+        :raises WrongUseError: no such key is here.
+        :raises OutOfReachError: gpg does not do it.
+        """
+        if not self.keys(fingerprint, now):
+            raise WrongUseError("mail_key_missing", "the OpenPGP home lacks this key; run `dsr keys mail init`")
+        with alone(self.home / "gpg.conf"):
+            self._let_live(fingerprint, now, after)  # first: gpg adds nothing to an expired key
+            newest = self._newest(fingerprint, now)
+            due = newest is None or newest.made is None or now - newest.made >= after
+            if due:
+                self._add_subkey(fingerprint)
+        return due
+
+    def public_key(self, fingerprint: str, address: str | None = None, *, armour: bool = True) -> bytes:
+        """Return the public key, with the user ids of this address alone where one is given.
+
+        :raises WrongUseError: no such key is here, or no user id of it names the address.
+        """
+        how = ["--export-options", "export-minimal", *(["--armor"] if armour else [])]
+        if address is not None:
+            how += ["--export-filter", f"keep-uid=mbox = {'@'.join(split_address(address))}"]
+        exported = self._run(*how, "--export", f"0x{fingerprint}")
+        shown = self._run("--with-colons", "--show-keys", data=exported).decode("utf-8", "replace").splitlines()
+        kinds = [line.split(":")[0] for line in shown]
+        if kinds[:1] != ["pub"] or "uid" not in kinds or {"sec", "ssb"} & set(kinds):
+            raise WrongUseError("mail_key_missing", "the OpenPGP home lacks this key, or the key lacks this address")
+        return exported
+
+    def sealed_to_us(self, fingerprint: str, data: bytes) -> bytes:
+        """Encrypt to our own key as others do, to the newest subkey that is alive; armoured.
+
+        :raises OutOfReachError: gpg is missing, or no subkey is alive.
+        """
+        return self._run(
+            "--armor", "--trust-model", "always", "--recipient", f"0x{fingerprint}", "--encrypt", data=data
+        )
+
+    def _prepare(self) -> None:
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any((self.home / "private-keys-v1.d").glob("*.key")) and not self.passphrase_file.exists():
+                raise WrongUseError(
+                    "mail_passphrase_missing", "a key stands there without its passphrase; bring that back"
+                )
+            write_passphrase(self.passphrase_file)
+            for name, text in _CONFIGURATION.items():
+                if not (self.home / name).exists():
+                    replace(self.home / name, text.encode(), 0o600)
+        except OSError as error:
+            raise unwritable(error) from None
+
+    def _newest(self, fingerprint: str, now: datetime) -> OwnKey | None:
+        opening = [key for key in self.keys(fingerprint, now) if key.opens and key.state is KeyState.CURRENT]
+        return opening[-1] if opening else None
+
+    def _add_subkey(self, fingerprint: str) -> None:
+        self._run("--quick-add-key", fingerprint, "cv25519", "encr", _LIFETIME)
+
+    def _let_live(self, fingerprint: str, now: datetime, after: timedelta) -> None:
+        expires = next(key.expires for key in self.keys(fingerprint, now) if key.name == fingerprint)
+        if expires is not None and expires - now < LIFETIME - after - _SLACK:
+            self._run("--quick-set-expire", fingerprint, _LIFETIME)
+
+    def _listed(self, wanted: str) -> Iterator[tuple[OwnKey, str]]:
+        """Yield each secret key that fits with its primary key's fingerprint."""
+        if not self.home.is_dir():
+            return
+        rows = [
+            line.split(":")
+            for line in self._run("--with-colons", "--list-secret-keys", "--", wanted, bad=b"")
+            .decode("utf-8", "replace")
+            .splitlines()
+        ]
+        primary = ""
+        for row, after in itertools.pairwise(rows):
+            if row[0] in ("sec", "ssb") and after[0] == "fpr":
+                primary = after[9] if row[0] == "sec" else primary
+                yield _own_key(row, after[9]), primary
+
+    def _run(self, *arguments: str, data: bytes = b"", bad: bytes | None = None) -> bytes:
+        """Run gpg on our own keys; where it fails, return ``bad``.
+
+        :raises OutOfReachError: gpg is missing, or fails and ``bad`` is None.
+        """
+        asking = ("--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file.absolute()))
+        with _short(self.home) as home:
+            command = ["gpg", *_OPTIONS, *_OFFLINE, "--homedir", str(home), *asking, *arguments]
+            try:
+                done = subprocess.run(
+                    command, input=data, capture_output=True, env=_ENVIRONMENT, timeout=_SECONDS, check=False
+                )
+            except (OSError, subprocess.TimeoutExpired):
+                raise OutOfReachError("gpg_missing", "gpg does not start or end; install the package gnupg") from None
+        if done.returncode != 0:
+            if bad is not None:
+                return bad
+            raise OutOfReachError("mail_key_not_made", "gpg refuses; see that the passphrase fits and the home is ours")
+        return done.stdout
+
+
+def unwritable(error: OSError) -> WrongUseError:
+    """Say that a directory of mail keys takes no file."""
+    advice = f"the directory of the mail keys can't be written ({error.strerror}); choose one of this account's"
+    return WrongUseError("mail_key_directory", advice)
+
+
+def write_passphrase(path: Path) -> Path | None:
+    """Draw a passphrase into its file; one that stands there stays.
+
+    :raises OSError: the directory does not take it.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return write_once(path, secrets.token_urlsafe(32).encode() + b"\n", 0o600)
+
+
+def _own_key(row: list[str], name: str) -> OwnKey:
+    """Read one row of gpg's list (doc/DETAILS of GnuPG, "Format of the colon listings")."""
+    uses = frozenset(_USES[letter] for letter in row[11] if letter in _USES)
+    made, expires = (datetime.fromtimestamp(int(field), UTC) if field else None for field in (row[5], row[6]))
+    state = _STATES.get(row[1][:1], KeyState.CURRENT)
+    return OwnKey(OPENPGP, name, uses, made, expires, state, held=not row[14].startswith("#"))
+
+
+@contextlib.contextmanager
+def _short(home: Path) -> Iterator[Path]:
+    """Yield a path to the home that is short enough for the agent's sockets; an agent started for us ends with us."""
+    with contextlib.ExitStack() as stack:
+        path = home.absolute()
+        if len(str(path)) > _SHORT:
+            path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsr-k-"))) / "h"
+            path.symlink_to(home.absolute())
+        asks = ["gpg-connect-agent", "--homedir", str(path), "--no-autostart", "GETINFO pid", "/bye"]
+        if b"OK" not in _quietly(asks):
+            stack.callback(_quietly, ["gpgconf", "--homedir", str(path), "--kill", "gpg-agent"])
+        yield path
+
+
+def _quietly(command: list[str]) -> bytes:
+    try:
+        return subprocess.run(command, capture_output=True, env=_ENVIRONMENT, timeout=_SECONDS, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
