@@ -26,6 +26,12 @@ CLIENT = "vault:intake"
 SECRET = "a secret + of the / client"  # noqa: S105 - a test's own
 _CONFIGURATION = """
 auth_failure_delay = 0
+service anvil {{
+  # else each refusal makes the next one wait longer
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 auth_mechanisms = plain login {mechanisms}
 passdb {{
   driver = oauth2
