@@ -9,7 +9,7 @@ from typing import Any
 
 from vault.crypto.envelope import new_key, seal
 from vault.intake.opened import Attachment
-from vault.steps.casefile import arrival_owner, object_context
+from vault.steps.casefile import CaseFile, arrival_owner, object_context
 from vault.steps.parts import Parts
 
 DELETE_AFTER = "delete_after"
@@ -62,7 +62,29 @@ def store_attachments(
     content = "\n".join(particulars.get(name) or "" for name in _SIGNATURE).encode("ascii")
     owner = attachment_owner(arrival_ref, SIGNED)
     keys[owner] = _store(parts, owner, attachment_key(arrival_ref, SIGNED, IDENTITY), content)
-    return {**stored, **dict.fromkeys(_SIGNATURE), "signature_place": SIGNED}
+    return {**stored, **dict.fromkeys(_SIGNATURE), "signature_at": arrival_ref}
+
+
+def with_signature(file: CaseFile, particulars: dict[str, Any]) -> dict[str, Any]:
+    """Bring back the signature that lies beside copies of identity documents.
+
+    :raises KeyMissingError: they were destroyed, because identity is decided.
+    """
+    arrival_ref = particulars.get("signature_at")
+    if arrival_ref is None:
+        return particulars
+    name = attachment_key(arrival_ref, SIGNED, IDENTITY)
+    lines = file.get_sealed(attachment_owner(arrival_ref, SIGNED), name).decode("ascii").split("\n")
+    return {**particulars, **{name: line or None for name, line in zip(_SIGNATURE, lines, strict=True)}}
+
+
+def owners_at(parts: Parts, arrival_ref: str) -> dict[str, str]:
+    """Return the objects that hold an arrival's attachments, each with the owner of its key."""
+    names = [
+        *parts.objects.list(f"arrival/{arrival_ref}/attachment-"),
+        *parts.objects.list(f"{IDENTITY}/{arrival_ref}/"),
+    ]
+    return {name: attachment_owner(arrival_ref, name.rpartition("/")[2].removeprefix("attachment-")) for name in names}
 
 
 def _store(parts: Parts, owner: str, name: str, data: bytes) -> bytes:

@@ -134,7 +134,13 @@ class CaseFile(Private, shows=("ref",)):
 
     def get_original(self, arrival_ref: str) -> bytes:
         """Return the bytes of what arrived."""
-        owner, name = arrival_owner(arrival_ref), original_key(arrival_ref)
+        return self.get_sealed(arrival_owner(arrival_ref), original_key(arrival_ref))
+
+    def get_sealed(self, owner: str, name: str) -> bytes:
+        """Return the bytes of an object that a writer without readers sealed.
+
+        :raises KeyMissingError: it was never made, or has been destroyed.
+        """
         key = self._parts.keys.owner_key(owner, self._use)
         return unseal(key, object_context(name, owner), self._parts.objects.get(name))
 

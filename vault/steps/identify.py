@@ -26,6 +26,7 @@ from vault.errors import NotAllowedError, TamperedError
 from vault.intake.opened import ProofKind, SignedContent
 from vault.intake.openpgp import check_signature
 from vault.register.port import Register, current
+from vault.steps.attachments import with_signature
 from vault.steps.casefile import CaseFile, access, record
 from vault.steps.exceptions import shown
 from vault.steps.letters import code_letter
@@ -85,7 +86,7 @@ def _first_look(parts: Parts, case: Case) -> bool:
         _check(parts, file, case, candidate, "representative")
     elif not same_name(request.name, candidate.identity):
         _check(parts, file, case, candidate, "name_differs")
-    elif (key := bound_key(particulars, candidate.contacts)) is not None:
+    elif (key := bound_key(with_signature(file, particulars), candidate.contacts)) is not None:
         _prove(parts, file, case, candidate, evidence="bound_key", key=key)
     else:
         _post_code(parts, file, case, candidate)
@@ -234,7 +235,7 @@ def _key_of_reply(file: CaseFile, said: dict[str, Any]) -> dict[str, str] | None
     """Bind the key that signed the whole reply: its holder had the code from the register's address."""
     came = [*said.get("keys", ()), *(file.get(PARTICULARS) or {}).get("keys", ())]
     armoured = [key for key in (base64.b64decode(value) for value in came) if key.lstrip().startswith(b"-----BEGIN")]
-    return signing_key(said, [key.decode("utf-8", "replace") for key in armoured])
+    return signing_key(with_signature(file, said), [key.decode("utf-8", "replace") for key in armoured])
 
 
 def _keep_reply(parts: Parts, file: CaseFile, case: Case, reply: Arrival, given: str | None) -> Case:

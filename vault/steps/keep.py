@@ -5,8 +5,10 @@ from itertools import islice
 
 from vault.accesslog.days import close_days
 from vault.domain.case import TERMINAL, Case, Event
+from vault.steps.attachments import owners_at
 from vault.steps.caps import forget
 from vault.steps.casefile import arrival_owner, case_owner, original_key
+from vault.steps.identity_copies import destroy_identity_copies
 from vault.steps.outbox import drop_letter
 from vault.steps.parts import Parts
 from vault.steps.publishing import publish_log, ringing
@@ -28,9 +30,10 @@ def publish(parts: Parts) -> dict[str, int]:
 
 
 def keep(parts: Parts) -> dict[str, int]:
-    """Tidy the print outbox, purge closed cases whose retention has ended, wrap keys anew after a rotation."""
+    """Tidy the print outbox, destroy copies that have served, purge what retention lets go, wrap keys anew."""
     forget(parts)
-    return {"letters": _tidy_outbox(parts), "cases": _purge(parts), **rewrap(parts, _KEYS_ENOUGH)}
+    tidied = {"letters": _tidy_outbox(parts), "identity_copies": destroy_identity_copies(parts)}
+    return {**tidied, "cases": _purge(parts), **rewrap(parts, _KEYS_ENOUGH)}
 
 
 def _tidy_outbox(parts: Parts) -> int:
@@ -67,10 +70,11 @@ def purge_case(parts: Parts, case: Case) -> None:
     """Destroy a closed case's keys and sealed items in one transaction, then its objects."""
     with parts.database.connect() as connection:
         arrivals = of_case(connection, case.ref)
-        for owner in (case_owner(case.ref), *(arrival_owner(arrival.ref) for arrival in arrivals)):
+        files = {name: owner for arrival in arrivals for name, owner in owners_at(parts, arrival.ref).items()}
+        for owner in (case_owner(case.ref), *(arrival_owner(arrival.ref) for arrival in arrivals), *files.values()):
             destroy_owner(connection, owner)
         append(connection, case, Event.PURGED, actor=parts.actor, at=parts.now(), step="purge")
     for name in list(parts.objects.list(f"case/{case.ref}/")):
         parts.objects.delete(name)
-    for arrival in arrivals:
-        parts.objects.delete(original_key(arrival.ref))
+    for name in (*files, *(original_key(arrival.ref) for arrival in arrivals)):
+        parts.objects.delete(name)

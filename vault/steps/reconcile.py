@@ -157,8 +157,9 @@ def _uses(parts: Parts, connection: Connection, lines: Sequence[tuple[int, Audit
     cases = {f"case:{ref}": ref for kind, _, ref in owners if kind == "case"}
     by_kind = {"arrival": cases_of_arrivals, "print": cases_of_letters}
     for kind, find in by_kind.items():
-        found = find(connection, {ref for of_kind, _, ref in owners if of_kind == kind})
-        cases |= {f"{kind}:{ref}": case for ref, case in found.items()}
+        named = {ref: ref.partition("/")[0] for of_kind, _, ref in owners if of_kind == kind}  # or one of its files
+        found = find(connection, set(named.values()))
+        cases |= {f"{kind}:{ref}": found[place] for ref, place in named.items() if place in found}
     return [
         (place, KeyUse(line, tags.get(line.ref) if line.verb == "unwrap" else None, cases.get(line.ref)))
         for place, line in lines
