@@ -251,6 +251,32 @@ def test_a_line_that_breaks_between_two_pieces_is_joined_again(
     assert asked[1] == asked[2]
 
 
+def test_a_folder_numbered_anew_ends_the_walk(server: MailServer) -> None:
+    def fill() -> None:
+        with client_of(server, None) as client:
+            client.create_folder("Requests")
+            for number in range(3):
+                client.append("Requests", mail(number))
+
+    fill()
+    mailbox = open_mailbox(changed(server, folder="Requests"))
+    assert isinstance(mailbox, ImapMailbox)
+    walk = mailbox.messages(9)
+    first = next(walk)
+    with client_of(server, None) as client:
+        client.delete_folder("Requests")
+    fill()
+    mailbox._line.drop()  # as when the connection broke meanwhile
+
+    assert list(walk) == []  # message 2 of the new numbering is none that this walk has counted
+    for take in (mailbox.remove, mailbox.set_aside):
+        with pytest.raises(RefusedError, match="mailbox_renumbered"):
+            take(first.source)
+    again = list(mailbox.messages(9))
+    assert len(again) == 3
+    assert first.source not in {message.source for message in again}
+
+
 def test_a_maildir_moves_sets_aside_and_leaves_large_bodies_unread(tmp_path: Path) -> None:
     path = maildir(tmp_path / "box", mail(0), mail("large", 3_000), mail(2))
     mailbox = MaildirMailbox(path, move_to="Taken", largest=2_000)

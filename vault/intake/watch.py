@@ -15,8 +15,8 @@ from vault.intake.maildir import MaildirMailbox
 RENEWED: Final = 540.0  # seconds of one IDLE: middle boxes forget a silent line sooner than RFC 2177's 29 minutes
 ASKED: Final = 10.0  # seconds between questions to a server without IDLE
 COUNTED: Final = 2.0  # seconds between looks at a Maildir
-_SETTLING: Final = 1.0  # seconds of the first IDLE
-_SLICE: Final = 1.0  # seconds after which a watch that is stopped ends at the latest
+SETTLING: Final = 1.0  # seconds of the first IDLE
+SLICE: Final = 1.0  # seconds after which a watch that is stopped ends at the latest
 
 Stir = Callable[[], None]
 
@@ -57,7 +57,7 @@ def _idle(client: Any, stir: Stir, stop: Event) -> None:
     What the server says in one breath with its yes to IDLE stands in a buffer that is only read at
     IDLE's end. So the first IDLE is short, in case something arrived just then.
     """
-    seconds = _SETTLING
+    seconds = SETTLING
     while not stop.is_set():
         client.idle()
         told = _listen(client, seconds, stop)
@@ -72,7 +72,7 @@ def _listen(client: Any, seconds: float, stop: Event) -> list[Any]:
     end = time.monotonic() + seconds
     while not stop.is_set() and (left := end - time.monotonic()) > 0:
         begun = time.monotonic()
-        wanted = min(left, _SLICE)
+        wanted = min(left, SLICE)
         told = client.idle_check(timeout=wanted)
         if told or time.monotonic() - begun < wanted / 2:
             return list(told)  # nothing, and at once: the line has ended, which DONE finds out
