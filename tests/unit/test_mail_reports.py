@@ -121,3 +121,7 @@ def test_a_report_full_of_references_is_bounded() -> None:
 )
 def test_an_answer_names_the_last_of_our_mails(ids: tuple[str, ...], item: str | None) -> None:
     assert item_named(ids) == item
+
+
+def test_what_a_server_did_counts_more_than_its_number() -> None:
+    assert read(dsn("delivered", "4.4.1")).kind is ReportKind.DELIVERED

@@ -78,7 +78,7 @@ def _kind(root: Part, sender: str | None, told: bytes, status: str) -> ReportKin
     actions = {action.decode().lower() for action in _ACTION.findall(told)}
     if "failed" in actions or (told and not actions and not status.startswith(("2", "4"))):
         return ReportKind.FAILED
-    if "delayed" in actions or status.startswith("4"):
+    if "delayed" in actions or (not actions and status.startswith("4")):
         return ReportKind.DELAYED
     if told:
         return ReportKind.DELIVERED
