@@ -172,8 +172,9 @@ def in_settings(settings: Settings) -> MailKeys:
     """Find the keys that the settings name; new S/MIME keys are made beside the current one."""
     smime = settings.smime
     pgp = OwnPgp(settings.openpgp.home, settings.openpgp.passphrase_file)
-    named = (OwnSmime(smime.key_file, smime.certificate_file, smime.passphrase_file),)
-    return MailKeys(pgp, settings.openpgp.fingerprint.upper(), named, smime.key_file.parent, smime.passphrase_file)
+    named = [OwnSmime(pair.key_file, pair.certificate_file, pair.passphrase_file) for pair in (smime, *smime.older)]
+    fingerprint = settings.openpgp.fingerprint.upper()
+    return MailKeys(pgp, fingerprint, tuple(named), smime.key_file.parent, smime.passphrase_file)
 
 
 def make_mail_keys(

@@ -4,7 +4,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,27 @@ from vault.domain.private import Private
 from vault.intake.mailkeystore import MailKeys, in_directory, make_mail_keys
 from vault.intake.ownpgp import write_passphrase
 from vault.intake.ownsmime import OwnSmime
+from vault.settings import Settings
 
 NAME, ADDRESS = "Example Clinic", "requests@clinic.example"
+_OTHERS: Mapping[str, Mapping[str, Any]] = {
+    "controller": {"name": NAME, "address": [], "email": ADDRESS, "data_protection_officer": "d"},
+    "database": {"host": "h", "user": "u", "password_file": "p"},
+    "objects": {"endpoint": "e", "access_key_file": "a", "secret_key_file": "s"},
+    "keys": {"socket": "s", "token_files": {}},
+    "mailbox": {"kind": "maildir", "path": "m", "address": ADDRESS},
+    "scans": {"folder": "f"},
+    "smtp": {"host": "h", "port": 25, "sender": "s"},
+    "smime": {"key_file": "k", "certificate_file": "c", "passphrase_file": "p"},
+    "desk": {
+        "url": "u",
+        "assertion_public_key_file": "a",
+        "session_secret_file": "s",
+        "decision_public_key_file": "d",
+        "airflow_url": "u",
+    },
+    "log": {"public_key_file": "l"},
+}
 _PLACES: tuple[tuple[Any, str], ...] = ((subprocess, "run"), (os, "link"), (os, "rename"), (os, "fsync"))
 
 
@@ -38,6 +58,15 @@ class MailKeyHouse(Private):
     def keys(self) -> MailKeys:
         """Find them as they are now."""
         return in_directory(self.directory, None, ADDRESS)
+
+    def settings(self, **changes: Mapping[str, Any]) -> Settings:
+        """Give settings with the tables that the keys ask for; the rest of them names nothing that exists.
+
+        :param changes: by table.
+        """
+        told = tomllib.loads("\n".join(self.keys.settings_lines(datetime.now(UTC))))
+        tables = {**_OTHERS, **told}
+        return Settings.model_validate({name: {**table, **changes.get(name, {})} for name, table in tables.items()})
 
     @property
     def smime(self) -> OwnSmime:
