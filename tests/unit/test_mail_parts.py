@@ -101,6 +101,7 @@ def test_armour_that_is_never_closed_costs_no_square() -> None:
         ("<style>x</style><title>t</title>b<script>alert(1)</script>", "b"),
         ("<div>a <b>b</b>\nc</div>", "a b c"),
         ("<script>never closed", ""),
+        ("a<![if !vml]>b<![endif]><![x[ c ]]>d<![CDATA[e]]>f<![", "abdf<!["),
         ("</style>x<svg><text>no</text></svg>y", "xy"),
         ("<img src=http://evil.example/x onerror=y>", ""),
         ("a < b", "a < b"),

@@ -65,6 +65,11 @@ class _Words(Private, HTMLParser):
         elif tag in _BLOCKS:
             self.found.append("\n")
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Skip ``<![...]>`` as browsers do (HTML Standard, bogus comment); the library's own raises at unknown ones."""
+        del report
+        return self.parse_bogus_comment(i, report=False)
+
     def handle_data(self, data: str) -> None:
         if not self._hidden:
             self.found.append(data.replace("\n", " "))
