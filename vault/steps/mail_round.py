@@ -31,6 +31,7 @@ _CHUNK_BYTES = 8_000_000  # of them; a larger message goes alone
 _LOOKED_AT = 100_000  # messages of a mailbox; those that stay must not hide those behind them
 _TRIES = 3  # readings begun and never ended, after which a message is taken unopened
 _CONFLICTS = 3  # times that somebody else may be faster with a case
+_STALE = timedelta(days=1)  # nothing is tried for so long: the message went another way
 _SETTLED = timedelta(hours=1)  # far longer than two machines' clocks differ
 
 
@@ -100,6 +101,7 @@ class MailRound(Private):
         for message, one, mark, ref in zip(chunk, lying, marks, known, strict=True):
             self._names.add(message.mailbox)
             if ref is not None:
+                self._innocent.append(mark)
                 self._clear(message, ref, kept=one.kept)
             elif mark in before:
                 self._alone(message, one, mark, ahead, pending)
@@ -141,6 +143,8 @@ class MailRound(Private):
         self._clear(reading.message, taken.arrival_ref, kept=reading.lying.kept)
         if taken.fresh:
             self.refs.append(taken.case.ref)
+        else:
+            self._innocent.append(reading.mark)
         try:
             acknowledge(self.parts, taken, incoming.particulars)
         except OutOfReachError:
@@ -209,6 +213,7 @@ class MailRound(Private):
         """Record what a killed round removed without saying so, when all of the mailbox was seen."""
         marks = [mailbox_mark(self.parts, name) for name in sorted(self._names or {""})]
         with self.parts.database.connect() as connection:
+            mailroom.forget_before(connection, begun - _STALE)
             missing = mailroom.unsettled(connection, marks, begun - _SETTLED, self._seen)
             if missing and not self.faults and self.mailbox.count() == 0:
                 mailroom.removed(connection, missing, self.parts.now())

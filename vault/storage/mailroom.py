@@ -105,3 +105,8 @@ def begin(connection: Connection, sources: Sequence[bytes], at: datetime) -> dic
 def forget(connection: Connection, sources: Sequence[bytes]) -> None:
     """Drop the count of messages that were taken, or that failed for a reason that is not theirs."""
     connection.execute("delete from mail_tries where source = any(%s)", (list(sources),))
+
+
+def forget_before(connection: Connection, before: datetime) -> None:
+    """Drop the counts of messages that nobody has tried since."""
+    connection.execute("delete from mail_tries where last_at < %s", (before,))

@@ -1,0 +1,138 @@
+"""What goes wrong between a mailbox and its reader: cut lines, servers that number anew, removals that fail."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vault.domain.private import Private
+from vault.errors import OutOfReachError
+from vault.intake.message import Mailbox, Message
+from vault.testing import places, processes
+from vault.testing.dovecot import USER, MailServer
+from vault.testing.ports import free_port
+
+_PIECE = 4096  # bytes
+_PATIENCE = 10.0  # seconds
+
+
+@contextmanager
+def cutting_line(port: int, budgets: Iterable[int]) -> Iterator[int]:
+    """Stand between a client and a server on 127.0.0.1, and cut each line behind so many of the server's bytes.
+
+    :param port: the server's.
+    :param budgets: bytes for one line after the other; lines beyond them are never cut.
+    :returns: the port to connect to.
+    """
+    front = free_port()
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", front)) as door:
+        door.settimeout(0.1)
+        worker = threading.Thread(target=_serve, args=(door, port, iter(budgets), ended), daemon=True)
+        worker.start()
+        try:
+            yield front
+        finally:
+            ended.set()
+            worker.join(_PATIENCE)
+
+
+def _serve(door: socket.socket, port: int, budgets: Iterator[int], ended: threading.Event) -> None:
+    while not ended.is_set():
+        with suppress(TimeoutError):
+            client, _ = door.accept()
+            server = socket.create_connection(("127.0.0.1", port))
+            both = (client, server)
+            threading.Thread(target=_pass_on, args=(client, server, None, both), daemon=True).start()
+            threading.Thread(target=_pass_on, args=(server, client, next(budgets, None), both), daemon=True).start()
+
+
+def _pass_on(
+    source: socket.socket, target: socket.socket, budget: int | None, both: tuple[socket.socket, socket.socket]
+) -> None:
+    """Pass bytes on until the budget is used up or one side ends; then end both."""
+    with suppress(OSError):
+        while (budget is None or budget > 0) and (data := source.recv(_PIECE)):
+            allowed = data if budget is None else data[:budget]
+            target.sendall(allowed)
+            budget = None if budget is None else budget - len(allowed)
+    for end in both:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
+
+
+def renumber(server: MailServer, folder: str = "") -> None:
+    """Make Dovecot number a folder's messages anew: another UIDVALIDITY and other UIDs (RFC 3501 section 2.3.1.1).
+
+    :param folder: as it lies in the Maildir, such as ``.Aside``; empty for the inbox.
+    """
+    account = processes.unprivileged("dovecot")
+    path = places.base_of(server.home, account) / "mail" / USER / folder / "dovecot-uidlist"
+    head = path.read_text(encoding="ascii").splitlines()[0].split()
+    validity = next(int(word[1:]) for word in head if word.startswith("V"))
+    fresh = path.with_name("dovecot-uidlist.fresh")
+    places.write_private(fresh, f"3 V{validity + 1} N100\n", account)
+    fresh.replace(path)
+
+
+def lying_files(server: MailServer) -> list[Path]:
+    """Return the inbox's message files."""
+    base = places.base_of(server.home, processes.unprivileged("dovecot")) / "mail" / USER
+    return sorted(path for name in ("new", "cur") for path in (base / name).glob("*"))
+
+
+class Disturbed(Private):
+    """A mailbox to which something happens on the way.
+
+    :param inner: the real one.
+    :param at_message: called with the number of each message, from 1, before it is handed out.
+    :param at_removal: called with the number of each removal, from 1, before it is done; what it raises is raised.
+    """
+
+    def __init__(
+        self,
+        inner: Mailbox,
+        *,
+        at_message: Callable[[int], object] = lambda _: None,
+        at_removal: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        self.inner = inner
+        self._at_message = at_message
+        self._at_removal = at_removal
+        self._removals = 0
+
+    def messages(self, limit: int) -> Iterator[Message]:
+        """Yield the real one's messages."""
+        for number, message in enumerate(self.inner.messages(limit), start=1):
+            self._at_message(number)
+            yield message
+
+    def remove(self, source: str) -> None:
+        """Remove a message."""
+        self._removals += 1
+        self._at_removal(self._removals)
+        self.inner.remove(source)
+
+    def set_aside(self, source: str) -> None:
+        """Set a message aside."""
+        self._removals += 1
+        self._at_removal(self._removals)
+        self.inner.set_aside(source)
+
+    def count(self) -> int:
+        """Count the messages."""
+        return self.inner.count()
+
+    def close(self) -> None:
+        """Hang up."""
+        self.inner.close()
+
+
+def cannot_remove(_: int) -> None:
+    """Stand for a server that lets nothing be removed.
+
+    :raises OutOfReachError: always.
+    """
+    raise OutOfReachError("mailbox_away", "the mail server does not answer; the next run tries again")
