@@ -127,7 +127,7 @@ def test_nothing_is_opened_marked_or_told_twice(server: MailServer, said: list[b
 
     commands = {line.split()[1] if line.count(b" ") else line.strip() for line in said if line.strip()}
     assert b"EXAMINE" in commands
-    assert commands <= {b"CAPABILITY", b"LOGIN", b"EXAMINE", b"IDLE", b"DONE", b"LOGOUT"}
+    assert commands <= {b"CAPABILITY", b"LOGIN", b"EXAMINE", b"NOOP", b"IDLE", b"DONE", b"LOGOUT"}
 
 
 def test_an_idle_is_begun_anew_before_it_is_old(

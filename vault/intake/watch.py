@@ -54,17 +54,20 @@ def watch_maildir(mailbox: MaildirMailbox, stir: Stir, stop: Event) -> None:
 def _idle(client: Any, stir: Stir, stop: Event) -> None:
     """Idle, again and again.
 
-    What the server says in one breath with its yes to IDLE stands in a buffer that is only read at
-    IDLE's end. So the first IDLE is short, in case something arrived just then.
+    What a server says in one breath with its yes to IDLE stands in a buffer that is read at IDLE's end
+    only, and Dovecot says there what it had noticed half a second before. So NOOP asks for all that is
+    new first, and the IDLE after some news is short.
     """
     seconds = SETTLING
     while not stop.is_set():
+        if _arrived(client.noop()[1]):
+            stir()
+            seconds = SETTLING
         client.idle()
-        told = _listen(client, seconds, stop)
-        told += client.idle_done()[1]
+        told = [*_listen(client, seconds, stop), *client.idle_done()[1]]
         if _arrived(told):
             stir()
-        seconds = RENEWED
+        seconds = SETTLING if told else RENEWED
 
 
 def _listen(client: Any, seconds: float, stop: Event) -> list[Any]:
