@@ -70,6 +70,20 @@ def test_who_could_not_be_read_learns_our_key(language: str) -> None:
     assert spaced("ABCD12") == "ABCD 12"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_could_not_be_read_learns_every_way_to_us(language: str) -> None:
+    portal = CONTROLLER.model_copy(update={"portal": "https://portal.clinic.example/ask"})
+    made = [
+        notice("could_not_open", language, case_ref=CASE, due=DUE, controller=one, fingerprint=FINGERPRINT)
+        for one in (CONTROLLER, portal)
+    ]
+    ways = [[block["v"] for block in one.blocks if block["t"] == "l"] for one in made]
+    assert [len(lists) for lists in ways] == [1, 1]
+    assert [len(lists[0]) for lists in ways] == [2, 3]
+    assert ", ".join(CONTROLLER.address) in " ".join(made[1].text.split())
+    assert ["https://portal.clinic.example/ask" in one.text for one in made] == [False, True]
+
+
 @pytest.mark.parametrize("kind", ["question", "reminder"])
 @pytest.mark.parametrize("question", ["", " \n"])
 def test_an_asking_notice_asks_something(kind: str, question: str) -> None:
