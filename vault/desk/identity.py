@@ -8,9 +8,9 @@ from vault.desk.board import reference_of, today_of
 from vault.desk.render import Page
 from vault.desk.visit import Visit
 from vault.domain.case import BEFORE_IDENTITY, TRANSITIONS, Case, Channel, Event, Stage
-from vault.domain.request import Request
+from vault.domain.request import LANGUAGES, Request, RequestKind
 from vault.domain.roles import Purpose, Role
-from vault.errors import OutOfReachError, RefusedError
+from vault.errors import OutOfReachError, WrongUseError, RefusedError
 from vault.steps import check
 from vault.steps.casefile import CaseFile
 from vault.steps.notices import send_notice
@@ -63,6 +63,9 @@ def show_case(visit: Visit) -> Page:
             "evidence_kinds": check.EVIDENCE_KINDS,
             "may": {name: decides and _takes(case, event) for name, event in _FORMS.items()}
             | ({} if particulars["found"] else {"prove": False}),
+            "kinds": [kind.value for kind in RequestKind],
+            "languages": LANGUAGES,
+            "whose": tuple(check.WHOSE),
             "closings": [name for name, event in CLOSINGS.items() if decides and _takes(case, event)],
             "has_original": case.channel is Channel.POST,
         },
@@ -94,15 +97,16 @@ def ask(visit: Visit) -> Response:
         item = get_outgoing(connection, notice)
     try:
         send_notice(desk.parts, file, item)
-    except OutOfReachError:  # the intent stands; it goes out when the mail server answers again
+    except (OutOfReachError, WrongUseError):  # the intent stands; `resend` sends it, where our keys are
         return _done(visit, ref)
     return _done(visit, ref)
 
 
 def correct(visit: Visit) -> Response:
-    """Enter what a machine could not read."""
+    """Enter what a machine could not read, or choose what is asked."""
     ref = reference_of(visit)
-    given = {name: visit.field(name).strip() for name in sorted(check.CORRECTABLE)}
+    given = {name: visit.field(name).strip() for name in sorted(check.CORRECTABLE | check.CHOSEN)}
+    given["kinds"] = " ".join(visit.fields("kinds"))
     changes = {name: value for name, value in given.items() if value}
     if not changes:
         raise RefusedError("nothing_changed", "fill in at least one field that you want to correct", ref=ref)

@@ -1,4 +1,4 @@
-"""The registrar's look at a letter as it was scanned; one logged opening shows all of its pages."""
+"""The registrar's look at a scanned letter, or at an attachment; one logged opening shows all of its pages."""
 
 from fastapi.responses import Response
 
@@ -8,7 +8,9 @@ from vault.desk.render import Page
 from vault.desk.visit import Visit
 from vault.errors import RefusedError, UnreadableError
 from vault.intake.pagepictures import picture
-from vault.steps.original import Original, open_original
+from vault.steps.original import Original, open_attachment, open_original
+
+_MOST_PICTURES = 20  # pages of an attachment that are shown
 
 
 def show(visit: Visit) -> Page:
@@ -21,8 +23,34 @@ def show(visit: Visit) -> Page:
 
 def image(visit: Visit) -> Response:
     """Give one page as a picture."""
-    ref, number = reference_of(visit), number_in(visit.path("page"))
-    original = visit.desk.originals.get(visit.session.ref, ref) or _opened(visit, ref)
+    ref = reference_of(visit)
+    return _drawn(visit, visit.desk.originals.get(visit.session.ref, ref) or _opened(visit, ref))
+
+
+def show_attachment(visit: Visit) -> Page:
+    """Show an attachment's pages or words; the look is logged."""
+    attachment = _opened_attachment(visit)
+    pictures = [f"{_way(visit)}/pages/{number}.png" for number in attachment.pages[:_MOST_PICTURES]]
+    return Page("attachment.html", {"case": attachment.case, "attachment": attachment, "pictures": pictures})
+
+
+def attachment_image(visit: Visit) -> Response:
+    """Give one page of an attachment as a picture."""
+    return _drawn(visit, visit.desk.originals.get(visit.session.ref, _way(visit)) or _opened_attachment(visit))
+
+
+def _way(visit: Visit) -> str:
+    return f"/identity/{reference_of(visit)}/attachments/{visit.path('arrival')}/{visit.path('place')}"
+
+
+def _opened_attachment(visit: Visit) -> Original:
+    ref, arrival, place = reference_of(visit), visit.path("arrival"), visit.path("place")
+    attachment = open_attachment(visit.desk.parts, visit.session.staff, ref, arrival, place)
+    return visit.desk.originals.put(visit.session.ref, _way(visit), attachment)
+
+
+def _drawn(visit: Visit, original: Original) -> Response:
+    ref, number = original.case.ref, number_in(visit.path("page"))
     if number not in original.pages:
         raise RefusedError("no_such_page", "the letter has no such page", ref=ref)
     try:

@@ -27,6 +27,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/identity/{ref}", _LOOKS_TOO, identity.show_case),
     Route("GET", "/identity/{ref}/original", _LOOKS_TOO, originals.show),
     Route("GET", "/identity/{ref}/original/pages/{page}.png", _LOOKS_TOO, originals.image),
+    Route("GET", "/identity/{ref}/attachments/{arrival}/{place}", _LOOKS_TOO, originals.show_attachment),
+    Route(
+        "GET", "/identity/{ref}/attachments/{arrival}/{place}/pages/{page}.png", _LOOKS_TOO, originals.attachment_image
+    ),
     Route("POST", "/identity/{ref}/prove", _REGISTRAR, identity.prove),
     Route("POST", "/identity/{ref}/ask", _REGISTRAR, identity.ask),
     Route("POST", "/identity/{ref}/correct", _REGISTRAR, identity.correct),

@@ -57,6 +57,10 @@ class Visit(Private):
         value = self.form.get(name)
         return value.replace("\r\n", "\n") if isinstance(value, str) else ""
 
+    def fields(self, name: str) -> list[str]:
+        """Return every value of a form's field that may be chosen several times."""
+        return [value for value in self.form.getlist(name) if isinstance(value, str)]
+
 
 Handler = Callable[[Visit], "Page | Response"]
 

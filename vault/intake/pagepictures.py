@@ -1,4 +1,4 @@
-"""Draws pages of a scanner's file for a person; a stranger's bytes are opened in the sandboxed child only."""
+"""Draws pages of a stranger's file for a person; a stranger's bytes are opened in the sandboxed child only."""
 
 import io
 import json
@@ -23,8 +23,29 @@ def picture(data: bytes, number: int, limits: Limits) -> bytes:
     return run_child("vault.intake.pagepictures:draw", task, limits=ChildLimits.of(limits))
 
 
+def page_count(data: bytes, limits: Limits) -> int:
+    """Return how many pages can be drawn.
+
+    :raises UnreadableError: the file can't be drawn.
+    """
+    head = asdict(PageLimits(limits.pages, limits.pixels))
+    task = json.dumps(head).encode("ascii") + b"\n" + data
+    return int(run_child("vault.intake.pagepictures:count", task, limits=ChildLimits.of(limits)))
+
+
+def count(task: bytes) -> bytes:
+    """Count the pages; the child's other entry.
+
+    :raises UnreadableError: the file can't be read.
+    """
+    head, _, data = task.partition(b"\n")
+    order = json.loads(head)
+    with open_pages(data, PageLimits(order["pages"], order["pixels"])) as source:
+        return str(source.total).encode("ascii")
+
+
 def draw(task: bytes) -> bytes:
-    """Do it; the child's one entry.
+    """Draw one page; the child's entry.
 
     :raises UnreadableError: the file can't be read.
     """

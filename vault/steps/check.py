@@ -1,7 +1,6 @@
 """Check: what a registrar decides about a case at the desk, each look and each decision recorded."""
 
 import re
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,12 +10,14 @@ from vault.domain.roles import Purpose, Role
 from vault.errors import ConflictError, NotAllowedError, RefusedError
 from vault.steps.casefile import CaseFile
 from vault.steps.emergency import require_opener
+from vault.steps.exceptions import other_right
 from vault.steps.identify import CANDIDATE
 from vault.steps.notices import road_of
+from vault.steps.original import replies_of
 from vault.steps.parts import Parts, Staff
 from vault.steps.receive import PARTICULARS
 from vault.storage import outgoing
-from vault.storage.cases import append, get_case, held
+from vault.storage.cases import append, events, get_case, held
 from vault.storage.database import Connection
 from vault.storage.outgoing import Outgoing
 
@@ -30,6 +31,12 @@ EVIDENCE_KINDS = (
     "authorisation",
 )
 CORRECTABLE = frozenset({"name", "code", "email", "address", "text"})
+CHOSEN = frozenset({"kinds", "language", "whose"})  # chosen from a list; kinds with spaces between
+WHOSE: dict[str, dict[str, bool]] = {
+    "self": {"on_behalf": False, "for_child": False},
+    "child": {"on_behalf": True, "for_child": True},
+    "other": {"on_behalf": True, "for_child": False},
+}
 _LONGEST_NOTE = 4000
 
 
@@ -41,8 +48,10 @@ def open_particulars(parts: Parts, staff: Staff, ref: str) -> tuple[Case, dict[s
     with parts.database.connect() as connection:
         case = get_case(connection, ref)
         require_opener(connection, staff, ref, parts.now())
+        happened = events(connection, ref)
     file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
-    return case, {**(file.get(PARTICULARS) or {}), "found": file.get(CANDIDATE) is not None}
+    found = {"found": file.get(CANDIDATE) is not None, "replies": replies_of(file, happened)}
+    return case, {**(file.get(PARTICULARS) or {}), **found}
 
 
 def _registrar(staff: Staff, ref: str) -> None:
@@ -112,19 +121,23 @@ def ask(parts: Parts, staff: Staff, ref: str, question: str) -> tuple[Case, str]
 
 
 def correct(parts: Parts, staff: Staff, ref: str, changes: dict[str, str]) -> Case:
-    """Enter what a machine could not read; the case is identified anew.
+    """Enter what a machine could not read, or choose what is asked; the case is identified anew.
+
+    Where what is asked lies beyond what machines answer, the case waits for a person as before.
 
     :param changes: fields of the request, such as ``name``, ``code``, ``address``; sealed.
     """
     _registrar(staff, ref)
-    if not set(changes) <= CORRECTABLE:
-        raise RefusedError("field_unknown", f"these can be corrected: {', '.join(sorted(CORRECTABLE))}", ref=ref)
+    if not set(changes) <= CORRECTABLE | CHOSEN:
+        known = ", ".join(sorted(CORRECTABLE | CHOSEN))
+        raise RefusedError("field_unknown", f"these can be corrected: {known}", ref=ref)
     with held(parts.database, ref) as mine:
         case = _open_case(parts, ref, mine=mine)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
         particulars = file.get(PARTICULARS) or {}
         particulars = {**particulars, **_reachable(changes)}
-        request = replace(Request.from_json(particulars["request"]), **changes)  # type: ignore[arg-type]  # text fields
+        request = _corrected(Request.from_json(particulars["request"]), changes, ref)
+        beyond = other_right(request.kinds) if "kinds" in changes else None
         with parts.database.connect() as connection:
             file.put(connection, PARTICULARS, {**particulars, "request": request.to_json()})
             return append(
@@ -133,9 +146,28 @@ def correct(parts: Parts, staff: Staff, ref: str, changes: dict[str, str]) -> Ca
                 Event.PARTICULARS_ENTERED,
                 actor=staff.actor,
                 at=parts.now(),
-                detail={"fields": ",".join(sorted(changes))},
-                exception=None,
+                detail={"fields": ",".join(sorted(changes)), **({"exception": beyond} if beyond else {})},
+                exception=beyond,
+                **({"language": request.language} if "language" in changes else {}),
             )
+
+
+def _corrected(request: Request, changes: dict[str, str], ref: str) -> Request:
+    """Return the request as a person reads it.
+
+    :raises RefusedError: what was chosen is not on the list (code ``request_malformed``).
+    """
+    value = {**request.to_json(), **{name: words for name, words in changes.items() if name in CORRECTABLE}}
+    if "kinds" in changes:
+        value |= {"kinds": [*changes["kinds"].split()], "confidence": 1.0}
+    if "language" in changes:
+        value["language"] = changes["language"]
+    if "whose" in changes:
+        value |= WHOSE.get(changes["whose"], {"on_behalf": None})
+    try:
+        return Request.from_json(value)
+    except RefusedError as error:
+        raise RefusedError(error.code, "choose from the lists of the form", ref=ref) from None
 
 
 def _reachable(changes: dict[str, str]) -> dict[str, Any]:

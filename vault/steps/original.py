@@ -1,28 +1,39 @@
-"""Original: the letter as it was scanned, for a person who enters what no machine read; each opening is logged."""
+"""Original: the letter as it was scanned, or a mail's attachment, for a person to see; each opening is logged."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from vault.domain.case import Case, Channel
+from vault.domain.case import Case, CaseEvent, Channel, Event
 from vault.domain.private import Private
 from vault.domain.roles import Purpose
-from vault.errors import RefusedError
+from vault.errors import KeyMissingError, RefusedError, UnreadableError
+from vault.intake.headers import clean
+from vault.intake.idimages import picture_kind
+from vault.intake.pagepictures import page_count
+from vault.steps.attachments import DELETE_AFTER, attachment_key, attachment_owner
 from vault.steps.casefile import CaseFile
 from vault.steps.emergency import require_opener
 from vault.steps.parts import Parts, Staff
 from vault.steps.receive import PARTICULARS
-from vault.storage.cases import get_case
+from vault.storage.cases import events, get_case
+
+_LONGEST = 20_000  # characters of an attachment's words
 
 
 @dataclass(frozen=True, slots=True)
 class Original(Private):
-    """What the scanner delivered, and which of its pages are this case's letter.
+    """What the scanner delivered, and which of its pages are this case's letter; or an attachment.
 
-    :param pages: counted from 1; the first alone when no machine could tell letters apart.
+    :param pages: counted from 1; the first alone when no machine could tell letters apart; none of what can't be drawn.
+    :param name: of an attachment.
+    :param words: of an attachment that is text.
     """
 
     case: Case
     data: bytes
     pages: tuple[int, ...]
+    name: str = ""
+    words: str = ""
 
 
 def open_original(parts: Parts, staff: Staff, ref: str) -> Original:
@@ -41,3 +52,50 @@ def open_original(parts: Parts, staff: Staff, ref: str) -> Original:
     if not data:
         raise RefusedError("no_original", "this case has no scanned original", ref=ref)
     return Original(case, data, tuple(particulars.get("pages") or (1,)))
+
+
+def replies_of(file: CaseFile, happened: list[CaseEvent]) -> list[dict[str, Any]]:
+    """Return what later messages on a case say, oldest first, each with its ``arrival`` and when it was taken in."""
+    came = [(event.detail["arrival"], event.at) for event in happened if event.event is Event.REPLY_ARRIVED]
+    return [{**file.get_reply(arrival), "arrival": arrival, "at": at} for arrival, at in came]
+
+
+def open_attachment(parts: Parts, staff: Staff, ref: str, arrival_ref: str, place: str) -> Original:
+    """Open one attachment of a case's request or of a reply; logged with the person's name first.
+
+    :param place: its number in that message, counted from 1.
+    :raises NotAllowedError: neither registrar nor data protection officer, and no clinician in an emergency.
+    :raises RefusedError: there is no such attachment (code ``no_attachment``), or it was destroyed when identity was
+        decided (code ``attachment_destroyed``).
+    """
+    with parts.database.connect() as connection:
+        case = get_case(connection, ref)
+        require_opener(connection, staff, ref, parts.now())
+        happened = events(connection, ref)
+    file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
+    messages = [file.get(PARTICULARS) or {}, *replies_of(file, happened)]
+    said = next((message for message in messages if message.get("arrival") == arrival_ref), {})
+    words = next((words for words in said.get("attachments", ()) if words.get("place") == place), None)
+    if words is None:
+        raise RefusedError("no_attachment", "this case has no such attachment", ref=ref)
+    name = attachment_key(arrival_ref, place, words.get(DELETE_AFTER))
+    try:
+        data = file.get_sealed(attachment_owner(arrival_ref, place), name)
+    except KeyMissingError:
+        raise RefusedError("attachment_destroyed", "it was destroyed when identity was decided", ref=ref) from None
+    return _shown(parts, case, str(words["name"]), data)
+
+
+def _shown(parts: Parts, case: Case, name: str, data: bytes) -> Original:
+    """Make pictures of what can be drawn, and words of what is text; of anything else only the name is shown."""
+    if picture_kind(data) is not None:
+        try:
+            pages = tuple(range(1, page_count(data, parts.settings.limits) + 1))
+        except UnreadableError:
+            pages = ()
+        return Original(case, data, pages, name)
+    try:
+        words = "" if b"\0" in data else data.decode("utf-8")
+    except UnicodeDecodeError:
+        words = ""
+    return Original(case, b"", (), name, clean(words)[:_LONGEST])

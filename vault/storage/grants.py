@@ -118,7 +118,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         **_LOGS,
     },
     DESK: {  # no room of the register, and no key of it
-        "cases": (select(), update("stage version exception subject")),
+        "cases": (select(), update("stage version exception subject language")),
         "case_events": (select(), _EVENT[DESK]),
         "sealed_keys": (select(rows=_OF_CASES), _POSTS),
         "sealed_items": (select(), insert(rows=either(_DESK_ITEMS, begins("name", "emergency")))),
