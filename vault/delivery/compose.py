@@ -42,7 +42,7 @@ class Words(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnFile(Private, shows=("name", "type")):
+class OwnFile(Private):
     """A file of our own that goes along with a notice, such as our public key."""
 
     name: str

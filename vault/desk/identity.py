@@ -10,7 +10,7 @@ from vault.desk.visit import Visit
 from vault.domain.case import BEFORE_IDENTITY, TRANSITIONS, Case, Channel, Event, Stage
 from vault.domain.request import LANGUAGES, Request, RequestKind
 from vault.domain.roles import Purpose, Role
-from vault.errors import OutOfReachError, WrongUseError, RefusedError
+from vault.errors import OutOfReachError, RefusedError, WrongUseError
 from vault.steps import check
 from vault.steps.casefile import CaseFile
 from vault.steps.notices import send_notice

@@ -35,7 +35,7 @@ class ReportKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Report(Private, shows=("kind", "status", "items")):
+class Report(Private, shows=("kind", "status")):
     """One report of a machine.
 
     :param status: such as ``5.1.1`` (RFC 3463); empty when it says none.
