@@ -16,6 +16,7 @@ from email.message import EmailMessage
 from vault.cli.cases import row_json
 from vault.domain.case import Stage
 from vault.errors import ConflictError, TamperedError
+from vault.steps.doors import open_mailbox
 from vault.steps.keep import publish
 from vault.steps.parts import Parts
 from vault.steps.queue import board
@@ -53,6 +54,19 @@ def _attached(installation: Installation, ending: str) -> Iterator[tuple[str, st
                 name = part.get_filename() or ""
                 if name.endswith(ending):
                     yield str(message["To"]), name, part.get_payload(decode=True)  # type: ignore[misc]  # bytes when decoded
+
+
+def mailbox_words(installation: Installation) -> str:
+    """Say what the mails of this run come through."""
+    settings = installation.settings().mailbox
+    if settings.kind == "imap":
+        return f"Dovecot, read by IMAP over TLS on {settings.host}:{settings.port}"
+    return "a Maildir, because Dovecot is not installed"
+
+
+def left_in_mailbox(installation: Installation) -> int:
+    """Count what still lies at the door; what was taken in is gone from there."""
+    return open_mailbox(installation.settings().mailbox).count()
 
 
 def opened_by_key(installation: Installation, cast: Cast) -> str:

@@ -18,7 +18,15 @@ from vault.testing import installation as installations
 from vault.testing.airflow import AirflowServer
 from vault.testing.cast import Cast, deliverer, drop_scans, make_cast, requests
 from vault.testing.demo.actors import Clinician, Registrar, Requesters
-from vault.testing.demo.finale import log_verdict, opened_by_key, opened_by_passphrase, table, who_looked
+from vault.testing.demo.finale import (
+    left_in_mailbox,
+    log_verdict,
+    mailbox_words,
+    opened_by_key,
+    opened_by_passphrase,
+    table,
+    who_looked,
+)
 from vault.testing.demo.postoffice import PostOffice
 from vault.testing.fill import fill
 from vault.testing.installation import Installation
@@ -101,6 +109,7 @@ class Show:
         for raw in mails.values():
             drop(raw)
         drop_scans(cast)
+        self.say(f"the mailbox is {mailbox_words(installation)}")
         self.say(f"{len(mails)} mails lie in the mailbox and 3 scanned sheets in the scan folder; the DAGs take over")
 
     def _road(self, installation: Installation, server: AirflowServer, cast: Cast) -> PostOffice:
@@ -158,7 +167,8 @@ class Show:
         for title, check in checks:
             click.echo(f"\n{title}:\n{check()}")
         stand_ins = installation.settings().stand_ins
-        click.echo(f"\nStand-ins: {'; '.join(stand_ins) or 'none, every part was real'}")
+        click.echo(f"\nThe mailbox, {mailbox_words(installation)}, holds {left_in_mailbox(installation)} messages.")
+        click.echo(f"Stand-ins: {'; '.join(stand_ins) or 'none, every part was real'}")
         click.echo("Outgoing mail went to a folder, and the post office was this program.")
         click.echo(f"\nAirflow: {server.url}  (Desk in its navigation: {installation.settings().desk.url})")
         for user in _STAFF:
