@@ -144,7 +144,7 @@ def _cms(part: Part, *, whole: bool) -> Iterator[Layer]:
 def _encrypted_leaf(part: Part, *, wrapped: bool) -> Iterator[Layer]:
     if part.type == "text/plain" and part.disposition != "attachment":
         for block in armour_blocks(part.content, b"PGP MESSAGE"):
-            alone = part.content.strip() == block.strip()
+            alone = part.content.strip(_BLANKS) == block.strip(_BLANKS)
             yield Layer(LayerKind.PGP_ENCRYPTED, block, part, Inside.TEXT, alone=alone)
     elif _is_pgp_file(part):
         inside = Inside.ENTITY if wrapped and part.type in _OPAQUE_TYPES else Inside.FILE

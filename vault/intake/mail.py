@@ -8,7 +8,7 @@ text, so it is forgotten when the encryption comes off. Whatever is broken, host
 import contextlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vault.domain.private import Private
 from vault.errors import OutOfReachError, UnreadableError, VaultError, WrongUseError
@@ -78,6 +78,7 @@ class _Opening(Private):
         self._certificate: bytes | None = None
         self._outer_keys: tuple[bytes, ...] = ()
         self._remarks: dict[str, None] = {}  # in order, each once
+        self._entities: list[Part] = []  # what each layer held, the innermost last
         self._take_off: dict[LayerKind, Callable[[Layer], Part]] = {
             LayerKind.PGP_ENCRYPTED: self._pgp_encrypted,
             LayerKind.PGP_DETACHED: self._pgp_detached,
@@ -94,13 +95,16 @@ class _Opening(Private):
         self._outer_keys = public_keys(root)
         content = self._peel(root)
         opened = self._encryption is not Encryption.NONE
-        self._headers = read_headers(root, content if opened else None)
+        protected = (entity for entity in reversed(self._entities) if entity.header("subject"))
+        self._headers = read_headers(root, next(protected, None))
         keys = tuple(dict.fromkeys((*public_keys(content), *self._outer_keys)))
         self._check_again(keys)
         found = read_contents(content)
         self._remark("html_unreadable", when=found.html_unreadable)
         self._remark("signature_partial", when=found.partly_signed)
-        self._remark("from_differs", when=opened and _names_another(content, self._headers.from_address))
+        if any(_names_another(entity, self._headers.from_address) for entity in self._entities):
+            self._remark("from_differs")
+            self._proof = replace(self._proof, from_matches=False)
         remarks = tuple(self._remarks)
         return OpenedMail(
             Outcome.OPENED if opened else Outcome.PLAIN,
@@ -132,7 +136,11 @@ class _Opening(Private):
             layer = find_layer(content, opened=self._encryption is not Encryption.NONE)
             if layer is None:
                 return content
-            content = _unwrapped(self._take_off[layer.kind](layer), self._entity)
+            content = self._take_off[layer.kind](layer)
+            self._entities.append(content)
+            if content.type == "message/rfc822":  # a whole mail, wrapped to protect its headers (RFC 8551 section 3.1)
+                content = self._entity(content.content)
+                self._entities.append(content)
         raise UnreadableError("mail_too_many_layers", "the mail is wrapped too often; a person must look at it")
 
     def _entity(self, content: bytes) -> Part:
@@ -143,6 +151,7 @@ class _Opening(Private):
         if self._encryption is Encryption.NONE:
             self._encryption = encryption
         self._proof, self._key, self._signed, self._certificate = SenderProof(), None, None, None
+        self._entities.clear()
         self._remark("outside_ignored", when=not layer.alone)
 
     def _pgp_encrypted(self, layer: Layer) -> Part:
@@ -222,11 +231,6 @@ def _is_entity(content: bytes) -> bool:
     """Tell a MIME entity, which some servers make look like an encrypted file, from a text."""
     head = content[:_LONGEST_HEAD].replace(b"\r\n", b"\n").partition(b"\n\n")[0]
     return _ENTITY.match(head) is not None
-
-
-def _unwrapped(content: Part, parse_entity: Callable[[bytes], Part]) -> Part:
-    """Go inside a whole mail that was wrapped to protect its headers (RFC 8551 section 3.1)."""
-    return parse_entity(content.content) if content.type == "message/rfc822" else content
 
 
 def _names_another(content: Part, outside: str | None) -> bool:
