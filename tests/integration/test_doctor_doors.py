@@ -14,6 +14,7 @@ from vault.settings import Settings, SmtpSettings, load
 from vault.settings_mailbox import MailboxSettings
 from vault.testing import dovecot, smtp_sink
 from vault.testing.installation import Installation, installed
+from vault.testing.token_server import CLIENT, SECRET, token_server
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,40 @@ def test_a_mailbox_with_another_authority_or_password_is_out_of_reach(settings: 
         for broken in ({"ca_file": settings.mailbox.ca_file}, {"password_file": settings.mailbox.password_file}):
             found = unfit(examine(with_mailbox(settings, other.model_copy(update=broken)), ("mailbox",)))
             assert list(found) == ["answers over TLS with the password"]
+
+
+def test_each_mailbox_is_tried_under_its_name(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "oulu"
+    folder.mkdir(mode=0o700)
+    further = MailboxSettings(kind="maildir", name="oulu", path=folder, address=settings.mailbox.address)
+    with token_server() as tokens, dovecot.dovecot(extra=tokens.configuration()) as server:
+        values = server.settings(settings.mailbox.address).model_dump() | {
+            "name": "cloud",
+            "password_file": None,
+            "auth": "xoauth2",
+            "token_url": tokens.url,
+            "client_id": CLIENT,
+            "client_secret_file": tmp_path / "secret",
+            "token_ca_file": tokens.home / "tls" / "ca.pem",
+        }
+        (tmp_path / "secret").write_text(SECRET)
+        (tmp_path / "secret").chmod(0o600)
+        first = server.settings(settings.mailbox.address)
+        mailboxes = [MailboxSettings.model_validate(values), further]
+        all_of_them = settings.model_copy(update={"mailbox": first, "mailboxes": mailboxes})
+
+        findings = examine(all_of_them, ("mailbox",))
+        tokens.answer = (401, b"")
+        refused = examine(all_of_them, ("mailbox",))
+
+    assert [finding.check for finding in findings if finding.fit] == [
+        "answers over TLS with the password",
+        "refuses a wrong password",
+        "cloud answers over TLS with a token",
+        "cloud refuses a wrong password",
+        "oulu is a folder that others can't look into",
+    ]
+    assert list(unfit(refused)) == ["cloud answers over TLS with a token"]
 
 
 @pytest.mark.parametrize(("mode", "fit"), [(0o700, True), (0o750, True), (0o755, False), (0o701, False)])

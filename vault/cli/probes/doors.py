@@ -17,8 +17,10 @@ _SECONDS = 15.0
 
 
 def probe_mailbox(settings: Settings) -> Iterator[Finding]:
-    """Try the mailbox."""
-    yield from tried("mailbox", _mailbox_trials(settings.mailbox))
+    """Try each mailbox; what is tried at a further one begins with its name."""
+    for mailbox in (settings.mailbox, *settings.mailboxes):
+        trials = ((f"{mailbox.name} {check}".strip(), call) for check, call in _mailbox_trials(mailbox))
+        yield from tried("mailbox", trials)
 
 
 def probe_scans(settings: Settings) -> Iterator[Finding]:
@@ -36,7 +38,8 @@ def _mailbox_trials(settings: MailboxSettings) -> Iterator[Trial]:
     if settings.kind == "maildir":
         yield "is a folder that others can't look into", lambda: _private_folder(settings.path, "mailbox.path")
         return
-    yield "answers over TLS with the password", lambda: _counts(settings)
+    way_in = "a token" if settings.auth == "xoauth2" else "the password"
+    yield f"answers over TLS with {way_in}", lambda: _counts(settings)
     yield "refuses a wrong password", lambda: _refuses_wrong_password(settings)
 
 
