@@ -104,5 +104,6 @@ def _certificate(
         .not_valid_before(begin)
         .not_valid_after(begin + _LIFETIME)
         .add_extension(x509.SubjectAlternativeName([x509.RFC822Name(email)]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
