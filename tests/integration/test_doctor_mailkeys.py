@@ -42,7 +42,7 @@ def test_what_would_lose_mail_is_unfit(house: MailKeyHouse) -> None:
 
     assert set(unfit(house.settings(**other))) == {PRIVATE, NAMES}
     assert set(unfit(house.settings(openpgp={"fingerprint": "0" * 40}))) == {OPENS}
-    assert set(unfit(house.settings(smime=wrong))) == {SMIME_OPENS}
+    assert set(unfit(house.settings(smime=wrong))) == {PRIVATE, SMIME_OPENS}
 
 
 def test_keys_that_end_soon_are_unfit(house: MailKeyHouse) -> None:

@@ -17,7 +17,7 @@ from vault.domain.case import BEFORE_IDENTITY, Channel, Event, Stage
 from vault.domain.periods import Rule
 from vault.domain.request import AnswerBy, RequestKind
 from vault.domain.roles import Role
-from vault.intake import pages, sandbox, scan
+from vault.intake import gpgstatus, pages, sandbox, scan
 from vault.intake.opened import ProofKind
 from vault.steps.check import EVIDENCE_KINDS
 from vault.storage import outgoing
@@ -34,6 +34,7 @@ RAISED = frozenset(
         *("scan_unreadable", "scan_person", "scan_no_form", "scan_not_registered", "scan_ocr_failed"),
     }
 )
+SCANNERS = frozenset({"align", "geometry", "ocr", "pagepictures", "pages", "scan", "sheet"})
 
 
 def leaves(words: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
@@ -87,6 +88,25 @@ def test_every_exception_has_plain_words() -> None:
 
     assert {"mail_bounced", "task_without_decision"} <= by_steps
     assert codes - set(texts("en")["exceptions"]) == set()
+
+
+def notes_in(source: str) -> set[str]:
+    """Find every constant that a reader of mail gives as the reason of a refusal, or as a remark."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            found |= {node.args[0].value} if name in ("UnreadableError", "_remark", "failed") else set()
+    return {code for code in found if isinstance(code, str)}
+
+
+def test_every_note_of_a_reader_of_mail_has_plain_words() -> None:
+    files = [file for file in (ROOT / "intake").glob("*.py") if file.stem not in SCANNERS]
+    noted = {code for file in files for code in notes_in(file.read_text("utf-8"))}
+    codes = noted | {*sandbox._ADVICE, *gpgstatus._DEAD_KEYS.values(), "own_certificate_expired"}
+
+    assert {"pgp_no_key", "outside_ignored", "mail_reader_failed"} <= noted
+    assert codes == set(texts("en")["reading_notes"])
 
 
 @pytest.mark.parametrize(
