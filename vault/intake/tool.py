@@ -8,6 +8,7 @@ import contextlib
 import functools
 import os
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -69,7 +70,7 @@ def run_tool(
 
 def _wait(child: "subprocess.Popen[bytes]", seconds: float) -> int:
     try:
-        code = child.wait(timeout=seconds)
+        code = _ended(child, seconds)
     except subprocess.TimeoutExpired:
         raise UnreadableError("tool_timeout", "reading the item took too long; a person must look at it") from None
     finally:
@@ -81,6 +82,16 @@ def _wait(child: "subprocess.Popen[bytes]", seconds: float) -> int:
     if code < 0:
         raise UnreadableError("tool_died", "the program that reads this item died; a person must look at it")
     return code
+
+
+def _ended(child: "subprocess.Popen[bytes]", seconds: float) -> int:
+    """Wait for the end itself: Popen looks every 50 ms, which is longer than gpg takes altogether."""
+    with contextlib.closing(os.fdopen(os.pidfd_open(child.pid), "rb", buffering=0)) as end:
+        watch = select.poll()
+        watch.register(end, select.POLLIN)
+        if not watch.poll(seconds * 1000):
+            raise subprocess.TimeoutExpired(child.args, seconds)
+    return child.wait()
 
 
 def _content(descriptor: int) -> bytes:
