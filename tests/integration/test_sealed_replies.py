@@ -329,6 +329,31 @@ def test_our_own_fault_is_told_and_nothing_goes_out_plain(house: House, tmp_path
         reply(house, signed_by(house.smime), house.settings.model_copy(update={"smime": smime}))
 
 
+@pytest.mark.parametrize("kind", ["openpgp", "smime"])
+def test_an_office_without_our_mail_keys_encrypts_and_does_not_sign(house: House, kind: str) -> None:
+    away = house.base / "nothing"
+    settings = house.settings.model_copy(
+        update={
+            "openpgp": OpenPgpSettings(home=away, fingerprint="AB" * 20, passphrase_file=away),
+            "smime": house.settings.smime.model_copy(update={"key_file": away, "passphrase_file": away}),
+        }
+    )
+    known = particulars(key_of(house.aino)) if kind == "openpgp" else signed_by(house.smime)
+    sent = arrived(reply(house, known, settings))
+    if kind == "openpgp":
+        _, sealed = sent.iter_parts()
+        status = house.base / "unsigned"
+        payload = house.aino.gpg("--status-file", str(status), "--decrypt", data=sealed.get_content())
+        assert "SIG" not in status.read_text("utf-8")
+    else:
+        keys = ["-inkey", str(house.smime.key), "-recip", str(house.smime.certificate)]
+        payload = subprocess.run(
+            ["openssl", "cms", "-decrypt", *keys], input=sent.as_bytes(), check=True, capture_output=True
+        ).stdout
+    assert_payload(sent, payload)
+    assert our_keys(settings) == ()
+
+
 def test_our_keys_are_our_keys(house: House) -> None:
     key, pem = our_keys(house.settings)
     listing = house.aino.gpg("--with-colons", "--show-keys", data=key.data).decode()

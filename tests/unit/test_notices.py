@@ -44,7 +44,7 @@ def test_all_notices_of_a_case_have_one_subject_that_tells_nothing(language: str
 
 def test_a_notice_can_not_depend_on_whether_its_reader_is_a_patient() -> None:
     parameters = set(inspect.signature(notice).parameters)
-    assert parameters == {"kind", "language", "case_ref", "due", "controller", "fingerprint", "question"}
+    assert parameters == {"kind", "language", "case_ref", "due", "controller", "fingerprint", "question", "with_keys"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -68,6 +68,24 @@ def test_a_question_says_what_is_asked_and_why_the_clock_stands(kind: str, langu
 def test_who_could_not_be_read_learns_our_key(language: str) -> None:
     assert spaced(FINGERPRINT) in " ".join(make("could_not_open", language).text.split())
     assert spaced("ABCD12") == "ABCD 12"
+
+
+@pytest.mark.parametrize(("language", "word"), [("fi", "liitteinä"), ("sv", "bifogade"), ("en", "attached")])
+def test_our_key_is_called_attached_only_where_it_is(language: str, word: str) -> None:
+    made = [
+        notice(
+            "could_not_open",
+            language,
+            case_ref=CASE,
+            due=DUE,
+            controller=CONTROLLER,
+            fingerprint=FINGERPRINT,
+            with_keys=along,
+        )
+        for along in (True, False)
+    ]
+    assert [word in one.text for one in made] == [True, False]
+    assert all(spaced(FINGERPRINT) in " ".join(one.text.split()) for one in made)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -55,6 +55,7 @@ def notice(
     controller: Controller,
     fingerprint: str,
     question: str | None = None,
+    with_keys: bool = False,
 ) -> Notice:
     """Write a notice.
 
@@ -62,6 +63,7 @@ def notice(
     :param due: the day by which the answer comes, as the case's clock says.
     :param fingerprint: of the controller's OpenPGP key, 40 hexadecimal digits.
     :param question: what is asked, in the registrar's words; for ``question`` and ``reminder``, and only for them.
+    :param with_keys: our key and certificate go along.
     :raises RefusedError: an unknown kind or language, a question missing or out of place, or one that shows a
         personal identity code.
     """
@@ -75,7 +77,7 @@ def notice(
         "portal": controller.portal,
     }
     asked: list[Block] = [{"t": "q", "v": question.strip()}] if question else []
-    shown = ["portal"] if controller.portal else []
+    shown = ["attached" if with_keys else "apart", *(["portal"] if controller.portal else [])]
     blocks = _joined(build(words[kind]["blocks"], values, {"question": asked}, shown))
     if kind != "reminder":
         blocks.append({"t": "p", "v": fill(words["reach"], values)})

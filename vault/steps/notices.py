@@ -67,9 +67,9 @@ def send_with(parts: Parts, item: Outgoing, particulars: dict[str, Any], questio
     """Send a notice for a writer that can't open the case again but has the message still in hand."""
     with parts.database.connect() as connection:
         case = get_case(connection, item.case_ref)
-    text = words_of(parts, case, item.kind, question)
+    files = our_keys(parts.settings) if item.kind in _BRINGS_KEYS and item.road == "mail" else ()
+    text = words_of(parts, case, item.kind, question, with_keys=bool(files))
     if item.road == "mail":
-        files = our_keys(parts.settings) if item.kind in _BRINGS_KEYS else ()
         plain = notice_mail(parts.settings, item.ref, text, particulars, files)
         return send_mail(parts, item, sealed_reply(parts.settings, plain, particulars))
     address = particulars.get("address") or []
@@ -80,8 +80,11 @@ def send_with(parts: Parts, item: Outgoing, particulars: dict[str, Any], questio
     return outgoing.READY
 
 
-def words_of(parts: Parts, case: Case, kind: str, question: str | None = None) -> Notice:
-    """Write a notice's words with the due date that the case's clock shows today."""
+def words_of(parts: Parts, case: Case, kind: str, question: str | None = None, *, with_keys: bool = False) -> Notice:
+    """Write a notice's words with the due date that the case's clock shows today.
+
+    :param with_keys: our key and certificate go along.
+    """
     with parts.database.connect() as connection:
         clock = clock_of(case, events(connection, case.ref), parts.now().astimezone(HELSINKI).date())
     return notice(
@@ -92,6 +95,7 @@ def words_of(parts: Parts, case: Case, kind: str, question: str | None = None) -
         controller=parts.settings.controller,
         fingerprint=parts.settings.openpgp.fingerprint,
         question=question,
+        with_keys=with_keys,
     )
 
 

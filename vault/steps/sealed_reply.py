@@ -2,7 +2,7 @@
 
 The key is chosen anew each time, because keys expire. What can't be sealed by a fault of the
 requester's key goes out plain, as it does to somebody without a key; a fault of ours is an error,
-and the reply waits.
+and the reply waits. An office that holds no mail keys of ours, as the desk, encrypts and does not sign.
 """
 
 import base64
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 from vault.delivery.compose import OwnFile
 from vault.delivery.protected import outer_headers, pgp_mime, protected_payload, smime_enveloped, smime_signed
 from vault.errors import OutOfReachError, UnreadableError, WrongUseError
-from vault.intake.gpg import Gpg
+from vault.intake.gpg import Gpg, empty_home
 from vault.intake.gpgstatus import parse_statuses
 from vault.intake.replykeys import ReplyKey, choose_reply_key
 from vault.intake.sandbox import ChildLimits, private_directory
@@ -31,11 +31,11 @@ from vault.settings import OpenPgpSettings, Settings, SmimeSettings, read_secret
 
 _LIMITS = ChildLimits(seconds=60.0, output=50_000_000)
 _LONGEST_HOME = 70  # characters; the agent's sockets stand below it and must stay under 108
-_SIGNS_AND_SEALS = (
+_SEALS = (
     *("--personal-digest-preferences", "SHA512 SHA256", "--personal-cipher-preferences", "AES256 AES192 AES"),
-    *("--armor", "--no-encrypt-to", "--recipient-file", "{recipient}", "--sign", "--encrypt"),
+    *("--armor", "--no-encrypt-to", "--recipient-file", "{recipient}", "--encrypt"),
 )
-_SEALS = ("openssl", "cms", "-encrypt", "-binary", "-outform", "DER", "-aes-256-cbc", "-recip", "{certificate}")
+_ENVELOPES = ("openssl", "cms", "-encrypt", "-binary", "-outform", "DER", "-aes-256-cbc", "-recip", "{certificate}")
 _PROVED = ("valid", True)
 
 
@@ -79,9 +79,13 @@ def reply_key(particulars: Mapping[str, Any]) -> ReplyKey | None:
 def our_keys(settings: Settings) -> tuple[OwnFile, ...]:
     """Return our OpenPGP public key and S/MIME certificate as files, for somebody whose mail we could not open.
 
+    None where this office holds no mail keys.
+
     :raises OutOfReachError: gpg does not give the key.
     :raises WrongUseError: the certificate can't be read.
     """
+    if not (_held(settings.openpgp) and settings.smime.certificate_file.exists()):
+        return ()
     with private_directory() as place:
         arguments = ["--no-autostart", "--armor", "--export-options", "export-minimal", "--export"]
         home = _short(settings.openpgp.home, place)
@@ -95,6 +99,11 @@ def our_keys(settings: Settings) -> tuple[OwnFile, ...]:
     )
 
 
+def _held(ours: OpenPgpSettings | SmimeSettings) -> bool:
+    """Tell whether this office may use our secret key; a passphrase that is there and wrong is an error later."""
+    return ours.passphrase_file.exists()
+
+
 def _decoded(value: object) -> bytes | None:
     try:
         return base64.b64decode(value, validate=True) if isinstance(value, str) else None
@@ -104,36 +113,45 @@ def _decoded(value: object) -> bytes | None:
 
 def _openpgp(ours: OpenPgpSettings, payload: bytes, key: bytes) -> bytes | None:
     """Sign and encrypt (RFC 3156 section 6.2); None when gpg does not take the requester's key."""
-    files = {"recipient": key, "passphrase": read_secret(ours.passphrase_file).encode()}
-    signing = ["--pinentry-mode", "loopback", "--passphrase-file", "{passphrase}", "--local-user", ours.fingerprint]
+    signs = _held(ours)
+    files, signing = {"recipient": key}, ["--no-autostart"]
+    if signs:
+        files["passphrase"] = read_secret(ours.passphrase_file).encode()
+        signing = ["--pinentry-mode", "loopback", "--passphrase-file", "{passphrase}"]
+        signing += ["--local-user", ours.fingerprint, "--sign"]
     with private_directory() as place:
-        home = _short(ours.home, place)
-        _start_agent(home)
-        run = Gpg(place, home, _LIMITS).run([*signing, *_SIGNS_AND_SEALS], payload, files)
-    statuses = parse_statuses(run.status)
-    names = {name for name, _ in statuses}
-    if {"SIG_CREATED", "END_ENCRYPTION"} <= names and run.code == 0:
+        home = _short(ours.home, place) if signs else empty_home(place)
+        if signs:
+            _start_agent(home)
+        run = Gpg(place, home, _LIMITS).run([*signing, *_SEALS], payload, files)
+    names = {name for name, _ in parse_statuses(run.status)}
+    if names >= {"END_ENCRYPTION", *(["SIG_CREATED"] if signs else [])} and run.code == 0:
         return run.output
-    if "INV_RECP" in names:
+    if "INV_RECP" in names or not signs:
         return None
     raise OutOfReachError("reply_not_signed", "gpg can't sign with openpgp.fingerprint; check the home and passphrase")
 
 
 def _smime(ours: SmimeSettings, payload: bytes, certificate: bytes) -> bytes | None:
     """Sign and then encrypt (RFC 8551 section 3.6), in the cipher that every S/MIME program reads."""
-    pem = ours.key_file.read_bytes()
-    key = serialization.load_pem_private_key(load_key(pem, read_secret(ours.passphrase_file)).key, None)
+    entity = _smime_signed(ours, payload) if _held(ours) else payload
+    try:
+        run = run_tool(_ENVELOPES, entity, cwd=Path("/"), limits=_LIMITS, files={"certificate": certificate})
+    except UnreadableError:
+        return None
+    return run.output if run.code == 0 and run.output else None
+
+
+def _smime_signed(ours: SmimeSettings, payload: bytes) -> bytes:
+    key = serialization.load_pem_private_key(
+        load_key(ours.key_file.read_bytes(), read_secret(ours.passphrase_file)).key, None
+    )
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise WrongUseError("smime_key", "the S/MIME key can't sign; smime.key_file is RSA or on a NIST curve")
     builder = pkcs7.PKCS7SignatureBuilder().set_data(payload)
     signed = builder.add_signer(_our_certificate(ours), key, hashes.SHA256())
     options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary]
-    entity = smime_signed(payload, signed.sign(serialization.Encoding.DER, options))
-    try:
-        run = run_tool(_SEALS, entity, cwd=Path("/"), limits=_LIMITS, files={"certificate": certificate})
-    except UnreadableError:
-        return None
-    return run.output if run.code == 0 and run.output else None
+    return smime_signed(payload, signed.sign(serialization.Encoding.DER, options))
 
 
 def _our_certificate(ours: SmimeSettings) -> x509.Certificate:
