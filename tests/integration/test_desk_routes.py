@@ -30,7 +30,7 @@ def staff(desk: RunningDesk) -> dict[Role, StaffClient]:
 
 
 def url_of(route: Route) -> str:
-    return route.path.format(ref=CASE, document="visits", page="1")
+    return route.path.format(ref=CASE, document="visits", page="1", arrival="0123456789abcdef", place="1")
 
 
 def ask_for(desk: RunningDesk, route: Route, client: StaffClient | None) -> int:

@@ -6,10 +6,15 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
+from vault.domain.case import Channel, Event
 from vault.domain.grounds import GROUNDS
+from vault.domain.request import Request, RequestKind
 from vault.domain.roles import Purpose
+from vault.intake.opened import Attachment
+from vault.steps.receive import Incoming, take
 from vault.steps.review import open_draft, proved_decision
-from vault.testing.deskcases import HOSTILE_NAME, HOSTILE_TEXT, RunningDesk, running_desk
+from vault.storage.cases import events, get_case
+from vault.testing.deskcases import HOSTILE_NAME, HOSTILE_TEXT, RunningDesk, a_scan, running_desk
 from vault.testing.htmlpage import Element
 from vault.testing.staff import DeskError
 
@@ -240,3 +245,102 @@ def test_the_summary_names_the_signer_and_signs_nothing(desk: RunningDesk) -> No
     assert len(summary.all(data_released=None)) == len(fields)
     assert len(changed.all("input", checked=None)) == len(fields)
     assert ref in clinician.review_list()
+
+
+FILES = (
+    Attachment("scan.png", "image/png", a_scan()),
+    Attachment(f"{HOSTILE_NAME}.txt", "text/plain", HOSTILE_TEXT.encode()),
+    Attachment("song.mp3", "audio/mpeg", b"ID3\0\xff"),
+)
+
+
+def arrive(desk: RunningDesk, name: str, case_ref: str | None = None) -> str:
+    """Take in a mail with files; return its case."""
+    request = Request((), 0.0, "fi", False, None, None, None, None, None, HOSTILE_TEXT, case_ref, None)  # noqa: FBT003 - in the dataclass's order
+    files = [{"name": file.name, "type": file.type, "size": len(file.data)} for file in FILES]
+    with desk.installation.office("intake") as parts:
+        incoming = Incoming(
+            channel=Channel.MAIL,
+            source=f"test|{name}",
+            same=name.encode(),
+            original=b"a mail",
+            received_at=parts.now(),
+            language="fi",
+            particulars={"request": request.to_json(), "reply_to": "x@requester.example", "attachments": files},
+            case_ref=case_ref,
+            exception="no_request_found",
+            attachments=FILES,
+        )
+        return take(parts, incoming).case.ref
+
+
+def test_attachments_are_shown_drawn_or_as_words_and_each_look_is_logged(desk: RunningDesk) -> None:
+    ref = arrive(desk, "attached")
+    registrar = desk.staff("registrar")
+    links = [
+        link.attributes["href"]
+        for link in registrar.page(f"/identity/{ref}").all("a")
+        if "/attachments/" in link.attributes["href"]
+    ]
+    assert len(links) == len(FILES)
+    before = looks(desk)
+
+    picture, words, nothing = (registrar.page(link) for link in links)
+    (source,) = [item.attributes["src"] for item in picture.all("img") if "/pages/" in item.attributes["src"]]
+    image = registrar.raw(source)
+
+    assert Image.open(io.BytesIO(image)).format == "PNG"
+    assert words.all(data_field="words")[0].text.split() == HOSTILE_TEXT.split()
+    assert words.all("script") == []
+    assert "not shown here" in nothing.text
+    assert looks(desk) == before + 3  # the picture belongs to the page's look
+    with pytest.raises(DeskError, match="404 no_attachment"):
+        registrar.page(links[0][:-1] + "9")
+    with pytest.raises(DeskError, match="404 no_attachment"):
+        registrar.page(links[0].replace(ref, desk.cases["unknown_too"]))
+
+
+def test_a_reply_can_be_read_with_its_files(desk: RunningDesk) -> None:
+    ref = arrive(desk, "answered")
+    assert arrive(desk, "answer", ref) == ref
+
+    page = desk.staff("registrar").page(f"/identity/{ref}")
+
+    (reply,) = page.all(data_reply=None)
+    assert reply.text.split() == HOSTILE_TEXT.split()
+    assert len(page.all(data_attachment=None)) == 2 * len(FILES)
+
+
+def test_a_registrar_chooses_what_is_asked_for_whom_and_in_which_language(desk: RunningDesk) -> None:
+    ref = arrive(desk, "chosen")
+    registrar = desk.staff("registrar")
+
+    page = registrar.correct(ref, kinds="inspection", whose="child", language="sv")
+
+    assert events_of(page)[0] == "particulars_entered"
+    with desk.installation.office("desk") as parts, parts.database.connect() as connection:
+        case = get_case(connection, ref)
+        happened = events(connection, ref)
+    assert (case.exception, case.language) == (None, "sv")
+    assert happened[-1].detail == {"fields": "kinds,language,whose"}
+    shown = registrar.page(f"/identity/{ref}")
+    assert "own data" in shown.all(data_field="kinds")[0].text
+    assert "custody" in shown.all(data_field="on_behalf")[0].text
+
+
+def test_what_no_machine_answers_keeps_waiting_for_a_person(desk: RunningDesk) -> None:
+    ref = arrive(desk, "beyond")
+
+    desk.staff("registrar").correct(ref, kinds=RequestKind.ERASURE)
+
+    with desk.installation.office("desk") as parts, parts.database.connect() as connection:
+        assert get_case(connection, ref).exception == "other_right_asked"
+        assert events(connection, ref)[-1].event is Event.PARTICULARS_ENTERED
+
+
+@pytest.mark.parametrize("fields", [{"kinds": "everything"}, {"whose": "nobody"}, {"language": "de"}], ids=str)
+def test_only_what_the_lists_offer_is_taken(desk: RunningDesk, fields: dict[str, str]) -> None:
+    ref = arrive(desk, str(fields))
+
+    with pytest.raises(DeskError, match="422 request_malformed"):
+        desk.staff("registrar").correct(ref, **fields)
