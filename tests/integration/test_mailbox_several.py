@@ -174,7 +174,7 @@ def test_a_folder_that_can_not_be_made_is_said_and_the_message_stays(server: Mai
     mailbox = open_mailbox(changed(server, after_taking="move", move_to="a" * 190 + "/~../x"))
     (message,) = mailbox.messages(9)
 
-    with pytest.raises(OutOfReachError, match="mailbox_move_failed"):
+    with pytest.raises(RefusedError, match="mailbox_move_failed"):
         mailbox.remove(message.source)
 
     assert mailbox.count() == 1

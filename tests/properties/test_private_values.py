@@ -341,6 +341,7 @@ def test_airflow_s_own_serializer_refuses(tmp_path: Path) -> None:
 
 SECRET_WORDS = ("password", "passphrase", "secret", "token", "pin", "key")
 NO_SECRETS = {
+    "MailboxSettings.token_url": "where tokens are had; an address with a password in it is refused",
     "Pkcs11Settings.token": "a label that the operator gave it",
     "RegisterSettings.token_url": "where tokens are had; an address with a password in it is refused",
 }

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from vault.domain.private import Private
-from vault.errors import OutOfReachError, RefusedError, WrongUseError
+from vault.errors import RefusedError, WrongUseError
 from vault.intake.imapline import ImapLine
 from vault.intake.message import LARGEST, Message, header_of
 from vault.intake.tokens import AccessTokens
@@ -61,8 +61,9 @@ class ImapMailbox(Private):
     def remove(self, source: str) -> None:
         """Expunge or move the one message that ``source`` names.
 
-        :raises RefusedError: the source is another folder's, or the server has numbered its messages anew.
-        :raises OutOfReachError: the server does not answer, or does not move it.
+        :raises RefusedError: the source is another folder's, the server has numbered its messages anew,
+            or it does not move this one.
+        :raises OutOfReachError: the server does not answer.
         """
         if self._settings.after_taking == "move":
             self._move(source, self._settings.move_to)
@@ -170,7 +171,7 @@ class ImapMailbox(Private):
             except IMAPClientError:
                 self._made.discard(folder)
                 msg = "the message was taken and can't be moved; make the folder, or room in it, on the mail server"
-                raise OutOfReachError("mailbox_move_failed", msg) from None
+                raise RefusedError("mailbox_move_failed", msg) from None
 
         self._here(*self._parse(source), move)
 

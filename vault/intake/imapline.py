@@ -1,6 +1,7 @@
 """A line to one IMAP folder: TLS with a checked certificate, signed in, joined again when it broke."""
 
 import imaplib
+import logging
 import ssl
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -77,6 +78,7 @@ class ImapLine(Private):
 
     def _connected(self) -> Any:
         if self._client is None:
+            logging.getLogger("imapclient").setLevel(logging.WARNING)  # its debug lines hold mails
             settings = self._settings
             context = trust(settings.ca_file, "mailbox.ca_file")
             client = IMAPClient(settings.host, settings.port, ssl=True, ssl_context=context, timeout=_TIMES)
