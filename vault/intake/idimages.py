@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from vault.intake.opened import Attachment
 
 _NAMES = re.compile(
-    r"passi(?!iv)|passport|\bpass\b|henkil[oö](?:llisyys)?(?:kortti|todistus)|henkkari|ajokortti|kuvallinen.?kortti"
+    r"\bpassi(?!iv)|passport|\bpass\b|henkil[oö](?:llisyys)?(?:kortti|todistus)|henkkari|ajokortti|kuvallinen.?kortti"
     r"|id.?kort|identitets(?:kort|handling|bevis)|leg(?:itimation)?(?:\b|shandling)|k[oö]rkort"
     r"|\bid(?:entity|entification)?.?(?:card|document|doc|proof|copy|scan|photo|kuva|foto)\b"
     r"|driv(?:ing|er'?s?).?licen[cs]e|uppeh[aå]llstillst[aå]nd|oleskelulupa|residence.?permit",
     re.IGNORECASE,
 )
 _WORDS = re.compile(
-    r"\bpassi(?:ni|sta|n|kuva|kopio)?\b|henkil[oö]kort|henkil[oö]llisyystodistu|henkkari|ajokort"
+    r"\bpassi(?:ni|n|sta|stani|kuva\w*|kopio\w*)?\b|henkil[oö]kort|henkil[oö]llisyystodistu|henkkari|ajokort"
     r"|\b(?:mitt|kopia (?:av|på)|bild på) pass\b|\bpasset\b|id-?kort|identitetshandling|legitimation|k[oö]rkort"
     r"|\bpassport|\bidentity (?:card|document)|\bid card|driv(?:ing|er'?s?) licen[cs]e|\bphoto id\b",
     re.IGNORECASE,
