@@ -21,7 +21,7 @@ _NAMED = 0.9  # confidence of a right that the words name
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Private, shows=("form", "sure")):
+class Asked(Private, shows=("form",)):
     """What is asked and how it was read.
 
     :param form: ``text`` or ``pdf`` when a form says it; None for free words.

@@ -19,7 +19,7 @@ _HEADER = 1024  # a PDF's mark stands within its first bytes
 
 
 @dataclass(frozen=True, slots=True)
-class AttachedForm(Private, shows=("language", "sure")):
+class AttachedForm(Private):
     """What the attached files say.
 
     :param values: of the one form among them, by field; None without one, or when there are two.

@@ -5,6 +5,7 @@ A reader takes it out of a quoted reply too. What stands outside the form's own 
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from vault.domain.private import Private
 from vault.intake.forms import CHOICES, FORMS, INSPECTION_1, PREFIX, Field, FieldKind, Form, parse_payload
@@ -34,13 +35,12 @@ def write_text_form(language: str, form: Form = INSPECTION_1) -> str:
     return "\n".join([*lines, ""])
 
 
-class TextForm(Private, shows=("language",)):
+@dataclass(frozen=True, slots=True)
+class TextForm(Private):
     """A form that was found in a text: its language and what stands in its fields."""
 
-    __slots__ = ("language", "values")
-
-    def __init__(self, language: str, values: Mapping[str, str | tuple[str, ...]]) -> None:
-        self.language, self.values = language, values
+    language: str
+    values: Mapping[str, str | tuple[str, ...]]
 
 
 def read_text_form(text: str) -> TextForm | None:
