@@ -14,6 +14,7 @@ from bench.appending import appending_rows
 from bench.asking import asking_rows
 from bench.figures import airflow_rows, road_rows, step_rows
 from bench.importing import importing_rows
+from bench.mailin import mail_rows
 from bench.people import gather, mails
 from bench.publishing import publishing_rows
 from bench.reading import reading_rows
@@ -31,7 +32,18 @@ from vault.testing.pipeline import start_airflow, stop_airflow
 OUTPUT = Path(__file__).parents[1] / "build" / "bench.json"
 _FEWEST_SECONDS, _SECONDS_A_CASE = 240.0, 3.0  # after which Airflow is given up
 _LETTERS = 20  # cases by mail for one by post, whose reading takes seconds
-PARTS = ("sealing", "reading", "appending", "publishing", "asking", "verifying", "importing", "watching", "road")
+PARTS = (
+    "sealing",
+    "reading",
+    "appending",
+    "publishing",
+    "asking",
+    "verifying",
+    "importing",
+    "watching",
+    "mail",
+    "road",
+)
 
 Say = Callable[[str], None]
 
@@ -89,6 +101,7 @@ def measure(options: argparse.Namespace, say: Say) -> Iterator[list[Row]]:
         "verifying": verifying_rows,
         "importing": importing_rows,
         "watching": watching_rows,
+        "mail": mail_rows,
     }
     for part in (part for part in PARTS if part in parts and part in small):
         for row in small[part](say):
