@@ -171,6 +171,8 @@ NOBODY = {
     "bulk": {"Precedence": "bulk"},
     "automatic": {"Auto_Submitted": "auto-generated"},
     "bounce": {"Return_Path": "<>"},
+    "list without a name": {"List_Help": "<mailto:help@example.fi>"},
+    "old robot": {"X_Autoreply": "yes"},
 }
 
 
@@ -248,6 +250,13 @@ def test_a_vacation_notice_is_noted_and_stops_nothing(clinic: Clinic, answered: 
     assert (case.ref, case.exception) == (answered.ref, None)
     assert [detail["automatic"] for detail in clinic.details(case.ref, Event.REPLY_ARRIVED)] == ["automatic"]
     assert len(clinic.sent(case.ref)) == 1
+
+
+def test_our_own_mail_that_comes_round_is_noted_on_its_case(clinic: Clinic, answered: Case) -> None:
+    (ours,) = clinic.sent(answered.ref)
+    (case,) = clinic.take(ours.as_bytes())
+    assert (case.ref, case.exception) == (answered.ref, None)
+    assert clinic.states(case.ref) == {"acknowledgement": outgoing.SENT}
 
 
 def test_a_bounce_about_a_closed_case_opens_one_that_names_it(clinic: Clinic, answered: Case) -> None:

@@ -286,6 +286,13 @@ def test_what_is_no_key_is_none(key: bytes) -> None:
     assert choose_reply_key(AINO, [key]) is None
 
 
+def test_rubbish_beside_a_key_does_it_no_harm(house: House) -> None:
+    rubbish = [b"garbage", b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n", bytes(100)]
+    hers = choose_reply_key(AINO, [key_of(house.aino)])
+    assert hers is not None
+    assert choose_reply_key(AINO, [*rubbish, key_of(house.aino)]) == hers
+
+
 def test_a_setting_turns_encryption_off(house: House) -> None:
     off = house.settings.model_copy(update={"replies": ReplySettings(encrypt=False)})
     assert reply(house, particulars(key_of(house.aino)), off).get_content_type() == "text/plain"

@@ -7,7 +7,10 @@ from vault.intake.mime import Part
 from vault.intake.opened import MailHeaders
 
 _MACHINE_PRECEDENCE = frozenset({"bulk", "junk", "list", "auto_reply"})
-_LIST_FIELDS = ("list-id", "list-unsubscribe", "list-post", "feedback-id")
+_LIST_FIELDS = (  # RFC 2369, RFC 2919, and what older machines put in place of Auto-Submitted
+    *("list-id", "list-unsubscribe", "list-subscribe", "list-post", "list-help", "list-owner", "list-archive"),
+    *("feedback-id", "x-autoreply", "x-autorespond", "x-auto-reply-from", "x-failed-recipients"),
+)
 _MACHINE_NAMES = (
     "mailer-daemon",
     "postmaster",

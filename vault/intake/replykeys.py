@@ -73,8 +73,9 @@ def choose_reply_key(
 def _openpgp(address: str, keys: Sequence[bytes], signer: str | None) -> ReplyKey | None:
     with private_directory() as place:
         gpg = Gpg(place, empty_home(place), _LIMITS)
-        for key in keys:
-            gpg.run(["--no-autostart", "--import-options", "import-minimal", "--import"], key)
+        files = {f"key{number}": key for number, key in enumerate(keys)}
+        names = [f"{{{name}}}" for name in files]
+        gpg.run(["--no-autostart", "--import-options", "import-minimal", "--import", *names], files=files)
         listing = gpg.run([*_ALONE, "--list-keys"]).output.decode("utf-8", "replace")
         alive = [rows for rows in _each_key(listing) if _usable(rows, address)]
         if not alive:

@@ -93,7 +93,8 @@ def _worst(found: list[bytes]) -> str:
 
 
 def _items(root: Part, parts: list[Part]) -> Iterator[str]:
-    answered = f"{root.header('in-reply-to') or ''} {root.header('references') or ''}"
+    # our own Message-ID: a mail of ours that somebody's rule sent round
+    answered = " ".join(root.header(name) or "" for name in ("in-reply-to", "references", "message-id"))
     yield from _names(_ITEM, answered.encode("latin-1", "replace")[:_LOOKED_AT])
     returned = [part for part in parts if part.type in _RETURNED_TYPES]
     for part in [*returned, *(part for part in parts if part.type.startswith("text/"))]:
