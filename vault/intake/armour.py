@@ -8,14 +8,20 @@ checksum is not looked at: integrity is the encryption's own affair.
 
 import binascii
 import quopri
+import re
 from collections.abc import Iterator
+from itertools import islice
 
 from vault.errors import UnreadableError
 
 _MESSAGE = b"PGP MESSAGE"
-_CHECKSUM = -5  # it ends the letters: "=" and four of them
-_LONGEST_HEADER = 1000  # bytes of an armour header
 _INDENT = 64  # bytes of blanks before a BEGIN line that are looked at
+_HEADER = re.compile(rb"[^\n\r]{0,1000}:[^\n\r]*|[ \t\xa0\xc2]*(?=[\r\n])")  # Version, Comment, Charset; or nothing
+_NO_LETTER = re.compile(rb"[^A-Za-z0-9+/= \t\r\n\xa0\xc2]")  # the last two: no-break spaces
+_CHECKSUM = re.compile(rb"=[A-Za-z0-9+/]{4}\Z")
+_LETTER = re.compile(rb"[A-Za-z0-9+/]")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_TAIL = 200  # bytes in which the checksum stands
 _ADVICE = "the OpenPGP message can't be read; a person must look at the original"
 
 
@@ -25,15 +31,8 @@ def armour_blocks(data: bytes, label: bytes, end_label: bytes | None = None) -> 
     :param label: such as ``PGP MESSAGE``.
     :param end_label: the END line's label where it differs, as in clear-signed text.
     """
-    begin = b"-----BEGIN " + label + b"-----"
-    end = b"-----END " + (end_label or label) + b"-----"
-    at = 0
-    while (start := _at_line_start(data, begin, at)) >= 0:
-        stop = _at_line_start(data, end, start)
-        if stop < 0:
-            return
-        at = stop + len(end)
-        yield data[start:at] + b"\n"
+    for start, stop in _spans(data, label, end_label or label):
+        yield data[start:stop] + b"\n"
 
 
 def starts_armour(data: bytes, label: bytes) -> bool:
@@ -44,41 +43,58 @@ def starts_armour(data: bytes, label: bytes) -> bool:
 def message_packets(data: bytes) -> bytes:
     """Return the OpenPGP packets of a message, which may be armoured and stand among words or be bare already.
 
+    No copy of the armour is made: it may be as large as a mail can be.
+
     :raises UnreadableError: ``pgp_malformed``: it is armour, and what stands in it is no base64.
     :raises UnreadableError: ``mail_several_encrypted_parts``: there are two of them.
     """
     if not starts_armour(data, _MESSAGE):
         return data
-    blocks = armour_blocks(data, _MESSAGE)
-    first = next(blocks, None)
-    if first is None:
-        raise UnreadableError("pgp_malformed", _ADVICE)
-    if next(blocks, None) is not None:
+    spans = list(islice(_spans(data, _MESSAGE, _MESSAGE), 2))
+    if not spans:
+        raise _malformed()
+    if len(spans) > 1:
         raise UnreadableError("mail_several_encrypted_parts", _ADVICE)
-    return packets(first)
+    ((start, stop),) = spans
+    if data.find(b"=3D", start, stop) >= 0 or data.find(b"=3d", start, stop) >= 0:
+        bare = quopri.decodestring(data[start:stop])
+        return _packets(bare, 0, len(bare))
+    return _packets(data, start, stop)
 
 
-def packets(block: bytes) -> bytes:
-    """Take the armour off one block.
-
-    :raises UnreadableError: ``pgp_malformed``.
-    """
-    if b"=3D" in block or b"=3d" in block:
-        block = quopri.decodestring(block)
-    bare = _without_blanks(block)
-    at = bare.find(b"\n") + 1
-    while bare[at : at + 1] == b"\n" or b":" in bare[at : at + _LONGEST_HEADER].partition(b"\n")[0]:
-        at = (bare.find(b"\n", at) + 1) or len(bare)  # Version, Comment, Charset, perhaps without an empty line after
-    letters = bare[at : bare.rfind(b"-----END")].translate(None, b"\n")
-    if letters[_CHECKSUM:-4] == b"=" and b"=" not in letters[-4:]:
-        letters = letters[:_CHECKSUM]
+def _packets(data: bytes, start: int, stop: int) -> bytes:
+    """Take the armour off the block that stands there."""
+    at = data.find(b"-----", start + 5) + 5  # behind the BEGIN line
+    stop = data.rfind(b"-----END", at, stop)
+    while (at := _next_line(data, at, stop)) < stop and (header := _HEADER.match(data, at, stop)):
+        at = header.end()
+    stop = _without_checksum(data, at, stop)
+    padding = data.find(b"=", at, stop)
+    if stop <= at or _NO_LETTER.search(data, at, stop) or (padding >= 0 and _LETTER.search(data, padding, stop)):
+        raise _malformed()
     try:
-        found = binascii.a2b_base64(letters, strict_mode=True)
-    except (binascii.Error, ValueError):
-        raise UnreadableError("pgp_malformed", _ADVICE) from None
+        found = binascii.a2b_base64(memoryview(data)[at:stop])
+    except binascii.Error:
+        raise _malformed() from None
     if not found:
-        raise UnreadableError("pgp_malformed", _ADVICE)
+        raise _malformed()
     return found
+
+
+def _next_line(data: bytes, at: int, stop: int) -> int:
+    """Return where the next line begins; a line ends with CRLF, LF or CR."""
+    found = _LINE_END.search(data, at, stop)
+    return found.end() if found else stop
+
+
+def _without_checksum(data: bytes, at: int, stop: int) -> int:
+    """Return where the letters end: before the checksum, where there is one."""
+    tail = _without_blanks(data[max(at, stop - _TAIL) : stop])
+    return data.rfind(b"=", at, stop) if _CHECKSUM.search(tail) else stop
+
+
+def _malformed() -> UnreadableError:
+    return UnreadableError("pgp_malformed", _ADVICE)
 
 
 def clear_signed_text(block: bytes) -> bytes:
@@ -93,13 +109,21 @@ def clear_signed_text(block: bytes) -> bytes:
     return b"\n".join(text)
 
 
-def _without_blanks(block: bytes) -> bytes:
-    if b"\n" not in block.rstrip():
-        block = block.replace(b"\r", b"\n")
-    bare = block.translate(None, b" \t\r")
-    for odd in (b"\xc2\xa0", b"\xa0", b"\xef\xbb\xbf"):  # no-break spaces, a byte order mark
-        bare = bare.replace(odd, b"") if odd in bare else bare
-    return bare
+def _spans(data: bytes, label: bytes, end_label: bytes) -> Iterator[tuple[int, int]]:
+    begin, end = (b"-----" + word + b" " + name + b"-----" for word, name in ((b"BEGIN", label), (b"END", end_label)))
+    at = 0
+    while (start := _at_line_start(data, begin, at)) >= 0:
+        stop = _at_line_start(data, end, start)
+        if stop < 0:
+            return
+        at = stop + len(end)
+        yield start, at
+
+
+def _without_blanks(data: bytes) -> bytes:
+    for blank in (b"\xc2\xa0", b"\xef\xbb\xbf"):  # a no-break space, a byte order mark
+        data = data.replace(blank, b"")
+    return data.translate(None, b" \t\r\n\xa0")
 
 
 def _at_line_start(data: bytes, line: bytes, at: int) -> int:
