@@ -201,6 +201,25 @@ def test_a_message_too_large_comes_with_its_header_alone_and_is_set_aside(
     assert len(folder_of(server, "Aside")) == 1
 
 
+def test_a_server_that_is_wrong_about_the_size_is_stopped_at_the_limit(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.deliver(mail("larger than told", 3_000_000))
+    fetch = IMAPClient.fetch
+
+    def understated(client: IMAPClient, uids: list[int], items: list[str]) -> object:
+        found = fetch(client, uids, items)
+        return {uid: {**answer, b"RFC822.SIZE": 1_000} for uid, answer in found.items()}
+
+    monkeypatch.setattr(IMAPClient, "fetch", understated)
+    (within,) = open_mailbox(changed(server)).messages(9)
+    (beyond,) = open_mailbox(changed(server), largest=1_000_000).messages(9)
+
+    assert within.data.rstrip().endswith(mail("larger than told", 3_000_000))
+    assert (within.too_large, beyond.too_large, beyond.size) == (False, True, 1_000_001)
+    assert b"body" not in beyond.data
+
+
 @pytest.mark.parametrize("size", [262_144 - 100, 262_144, 1_310_720, 1_310_720 + 300, 3_000_000])
 def test_pieces_are_joined_without_a_seam(server: MailServer, size: int) -> None:
     lines = b"".join(b"%08d %s\r\n" % (number, b"y" * 60) for number in range(size // 71))

@@ -118,10 +118,12 @@ def test_nothing_is_opened_marked_or_told_twice(server: MailServer, said: list[b
         assert eventually(idling(said, 2))
         server.deliver(MAIL)
         assert eventually(lambda: watched.stirs == 1)
-        assert eventually(idling(said, 3))
+        assert eventually(idling(said, 4))  # short after the news, then long
         mailbox = open_mailbox(server.settings())
         (message,) = mailbox.messages(9)
-        mailbox.remove(message.source)  # its going is no arrival
+        mailbox.remove(message.source)
+        assert eventually(idling(said, 5))
+        assert watched.stirs == 1  # its going is no arrival
         server.deliver(MAIL)
         assert eventually(lambda: watched.stirs == 2)
 
@@ -155,6 +157,7 @@ def test_a_server_without_idle_is_asked(said: list[bytes], monkeypatch: pytest.M
         assert eventually(lambda: watched.stirs > 0)
 
     assert not any(b"IDLE" in line for line in said)
+    assert sum(b"LOGIN" in line for line in said) == 1
 
 
 def test_a_server_that_went_and_came_back_is_joined_again(
