@@ -14,10 +14,15 @@ import pytest
 from vault.intake.mail import open_mail
 from vault.intake.opened import OpenedMail, Outcome, ProofKind
 from vault.intake.sandbox import ChildLimits
-from vault.testing import mailattacks_crypto, mailattacks_limits, mailattacks_mime
+from vault.testing import mailattacks_bombs, mailattacks_crypto, mailattacks_limits, mailattacks_mime
 from vault.testing.mailattacks import ATTACKS, BAIT, CANARY, VICTIM, Attack, Prey, prey
 
-MODULES = (mailattacks_crypto, mailattacks_limits, mailattacks_mime)  # whose import enters the attacks
+MODULES = (
+    mailattacks_bombs,
+    mailattacks_crypto,
+    mailattacks_limits,
+    mailattacks_mime,
+)  # whose import enters the attacks
 SECONDS = 20.0  # of processor, of this process and of all that it called
 
 

@@ -4,11 +4,16 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from vault.testing import mailattacks_crypto, mailattacks_limits, mailattacks_mime, mails
+from vault.testing import mailattacks_bombs, mailattacks_crypto, mailattacks_limits, mailattacks_mime, mails
 from vault.testing.mailattacks import ATTACKS, Prey
 from vault.testing.mails import File
 
-ENTERED = (mailattacks_crypto, mailattacks_limits, mailattacks_mime)  # the modules whose import enters the attacks
+ENTERED = (
+    mailattacks_bombs,
+    mailattacks_crypto,
+    mailattacks_limits,
+    mailattacks_mime,
+)  # the modules whose import enters the attacks
 _LARGEST = 30_000  # bytes of one seed
 _SLOW = frozenset({"bomb", "limits"})
 
