@@ -13,8 +13,10 @@ from vault.accesslog.leaves import parse_leaf
 from vault.domain.case import Stage
 from vault.domain.roles import Purpose
 from vault.errors import ConflictError, RefusedError
+from vault.steps.attachments import attachment_key, attachment_owner
 from vault.steps.casefile import CaseFile, access, case_owner, record
 from vault.steps.parts import Parts
+from vault.steps.receive import PARTICULARS
 from vault.steps.reconcile import USES, WINDOW, reconcile
 from vault.storage.alarms import Alarm, open_alarms
 from vault.storage.keys import SealedKeyTable, WrappedKeyTable
@@ -82,7 +84,9 @@ def test_a_day_s_honest_work_rings_nothing(road: Road) -> None:
     ref = road.bring(Stage.SEALED)
     run_on(road.home, "deliver", ref)
     with road.installation.office("desk") as parts:
-        CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=CLINICIAN)
+        file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=CLINICIAN)
+        arrival = (file.get(PARTICULARS) or {})["arrival"]
+        assert file.get_sealed(attachment_owner(arrival, "1"), attachment_key(arrival, "1"))  # her key came along
     road.bring(Stage.RECEIVED, "code")
     road.run("identify")
 
