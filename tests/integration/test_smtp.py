@@ -9,7 +9,7 @@ from email.policy import SMTP
 
 import pytest
 
-from vault.delivery.smtp import send
+from vault.delivery.smtp import Courier, send
 from vault.errors import WrongUseError
 from vault.settings import SmtpSettings
 from vault.testing.ports import free_port
@@ -70,15 +70,20 @@ def test_a_missing_secret_or_authority_is_our_own_fault(sink: SmtpSink) -> None:
 
 
 @contextmanager
-def scripted(answers: dict[str, str]) -> Iterator[tuple[SmtpSettings, list[str]]]:
-    """Run a server that says what a table tells it; CLOSE hangs up instead."""
+def scripted(answers: dict[str, str], lines: int = 1) -> Iterator[tuple[SmtpSettings, list[str]]]:
+    """Run a server that says what a table tells it, on so many lines in turn; CLOSE hangs up instead."""
     heard: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=_talk, args=(server, answers, heard), daemon=True)
+        thread = threading.Thread(target=_serve, args=(server, answers, heard, lines), daemon=True)
         thread.start()
         port = server.getsockname()[1]
         yield SmtpSettings(host="127.0.0.1", port=port, sender="answers@clinic.example", security="none"), heard
         thread.join(10)
+
+
+def _serve(server: socket.socket, answers: dict[str, str], heard: list[str], lines: int) -> None:
+    for _ in range(lines):
+        _talk(server, answers, heard)
 
 
 def _talk(server: socket.socket, answers: dict[str, str], heard: list[str]) -> None:
@@ -143,3 +148,34 @@ def test_nobody_listening_means_later() -> None:
     settings = SmtpSettings(host="127.0.0.1", port=free_port(), sender="a@b.example", security="none")
 
     assert send(message(), settings) == "later"
+
+
+def test_a_courier_keeps_its_line(sink: SmtpSink) -> None:
+    before = len(sink.messages())
+    with Courier(sink.settings()) as courier:
+        assert [courier.send(message(f"{number}\n")) for number in range(3)] == ["sent"] * 3
+    assert [raw.rpartition(b"\r\n\r\n")[2] for raw in sink.messages()[before:]] == [b"0\r\n", b"1\r\n", b"2\r\n"]
+
+
+def test_one_line_carries_several_messages_and_a_refused_one_stops_none() -> None:
+    with scripted({"data": "554 no"}) as (settings, heard), Courier(settings) as courier:
+        assert [courier.send(message()) for _ in range(2)] == ["refused"] * 2
+    assert heard == ["ehlo", "mail", "rcpt", "data", "rset", "mail", "rcpt", "data", "quit"]
+
+
+@pytest.mark.parametrize("answer", [CLOSE, "421 too many"])
+def test_a_line_that_was_closed_meanwhile_is_made_anew(answer: str) -> None:
+    with scripted({"rset": answer}, lines=2) as (settings, heard), Courier(settings) as courier:
+        assert [courier.send(message()) for _ in range(2)] == ["sent"] * 2
+    assert heard.count("ehlo") == 2
+
+
+def test_after_an_unclear_end_the_line_is_not_used_again() -> None:
+    with scripted({"end": CLOSE}, lines=2) as (settings, heard), Courier(settings) as courier:
+        assert [courier.send(message()) for _ in range(2)] == ["unclear"] * 2
+    assert (heard.count("ehlo"), heard.count("rset")) == (2, 0)
+
+
+def test_a_server_that_is_away_is_asked_once() -> None:
+    with scripted({"greeting": CLOSE}) as (settings, _), Courier(settings) as courier:
+        assert [courier.send(message()) for _ in range(5)] == ["later"] * 5

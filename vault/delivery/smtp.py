@@ -9,7 +9,7 @@ import ssl
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from vault.domain.private import Private
 from vault.errors import WrongUseError
@@ -22,25 +22,84 @@ _OK, _FORWARDED, _PERMANENT = 250, 251, 500
 _NOT_DATA = (OSError, smtplib.SMTPException)  # SMTPException covers a line that the server closed
 
 
-def send(message: EmailMessage, settings: SmtpSettings) -> Sending:
-    """Send a message to its one recipient.
+class Courier(Private):
+    """Sends messages over one line, which is kept between them; one that the server closed meanwhile is made anew.
 
-    :returns: ``sent``: the server took responsibility. ``refused``: it said no for good. ``later``: it was not
-        given the message, or said no for now. ``unclear``: nobody knows.
+    A server that is away is tried once: whoever has a hundred messages must not wait a minute for each.
+    """
+
+    def __init__(self, settings: SmtpSettings) -> None:
+        """Note the server; nothing is connected yet.
+
+        :param settings: the server that takes outgoing mail.
+        """
+        self._settings = settings
+        self._kept: _Line | None = None
+        self._away = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    def send(self, message: EmailMessage) -> Sending:
+        """Send a message to its one recipient.
+
+        :returns: ``sent``: the server took responsibility. ``refused``: it said no for good. ``later``: it was not
+            given the message, or said no for now. ``unclear``: nobody knows.
+        :raises WrongUseError: a secret or the authority's file is missing, or a password would go over an open line.
+        """
+        data = message.as_bytes(policy=SMTP)
+        if self._away:
+            return "later"
+        try:
+            line = self._line()
+            outcome = _hand_over(line, self._settings.sender, str(message["To"].addresses[0].addr_spec), data)
+        except _NOT_DATA:
+            self._away = self._kept is None
+            self.close()
+            return "later"
+        if outcome == "unclear":
+            self.close()
+        return outcome
+
+    def close(self) -> None:
+        """Hang up; what the server says to that changes nothing about the messages."""
+        line, self._kept = self._kept, None
+        if line is not None:
+            line.hang_up()
+
+    def _line(self) -> "_Line":
+        """Return the kept line if the server still answers on it (RSET, RFC 5321 section 4.1.1.5), else a new one."""
+        if self._kept is not None and not self._kept.lives():
+            self.close()
+        if self._kept is None:
+            self._kept = _signed_in(self._settings)
+        return self._kept
+
+
+def send(message: EmailMessage, settings: SmtpSettings) -> Sending:
+    """Send one message over a line of its own, as :meth:`Courier.send` does.
+
     :raises WrongUseError: a secret or the authority's file is missing, or a password would go over an open line.
     """
+    with Courier(settings) as courier:
+        return courier.send(message)
+
+
+def _signed_in(settings: SmtpSettings) -> "_Line":
     password = read_secret(settings.password_file) if settings.password_file else None
     if password and settings.security == "none":
         raise WrongUseError("smtp_open_line", "a password never goes over an open line; set smtp.security to starttls")
-    context = _tls(settings.ca_file)
-    data = message.as_bytes(policy=SMTP)
+    line = _connected(settings, _tls(settings.ca_file))
     try:
-        with _connected(settings, context) as client:
-            if password:
-                client.login(settings.user, password)
-            return _hand_over(client, settings.sender, str(message["To"].addresses[0].addr_spec), data)
+        if password:
+            line.login(settings.user, password)
     except _NOT_DATA:
-        return "later"
+        line.hang_up()
+        raise
+    return line
 
 
 def _connected(settings: SmtpSettings, context: ssl.SSLContext) -> "_Line":
@@ -76,8 +135,15 @@ def _no(code: int) -> Sending:
 
 
 class _Line(Private, smtplib.SMTP):
-    def __exit__(self, *args: object) -> None:
-        """Hang up; what the server says to that changes nothing about the message."""
+    def lives(self) -> bool:
+        """Tell whether the server still answers."""
+        try:
+            return self.rset()[0] == _OK
+        except _NOT_DATA:
+            return False
+
+    def hang_up(self) -> None:
+        """Say good-bye, or drop the line where nobody listens."""
         try:
             self.quit()
         except _NOT_DATA:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from vault.delivery.smtp import Courier
 from vault.domain.private import Private
 from vault.errors import ConflictError, OutOfReachError, RefusedError, VaultError, WrongUseError
 from vault.intake.mail import MailTools
@@ -50,6 +51,7 @@ class MailRound(Private):
     """A round through one mailbox.
 
     :param pool: where messages are opened.
+    :param courier: the line over which acknowledgements go; None for one each.
     :param refs: the cases made or changed so far.
     :param faults: why messages stay at the door, in order.
     """
@@ -58,6 +60,7 @@ class MailRound(Private):
     mailbox: Mailbox
     tools: MailTools
     pool: Executor
+    courier: Courier | None = None
     refs: list[str] = field(default_factory=list)
     faults: list[VaultError] = field(default_factory=list)
     _seen: list[str] = field(default_factory=list)
@@ -146,7 +149,7 @@ class MailRound(Private):
         else:
             self._innocent.append(reading.mark)
         try:
-            acknowledge(self.parts, taken, incoming.particulars)
+            acknowledge(self.parts, taken, incoming.particulars, self.courier)
         except OutOfReachError:
             raise
         except Exception as error:  # noqa: BLE001 - the case stands and its notice is intended: others must not wait

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from vault.delivery.compose import notice_mail
-from vault.delivery.smtp import send
+from vault.delivery.smtp import Courier, send
 from vault.domain.calendar import HELSINKI
 from vault.domain.case import Case, Event
 from vault.domain.roles import Purpose
@@ -54,16 +54,26 @@ def road_of(particulars: dict[str, Any]) -> str | None:
     return "post" if particulars.get("address") else None
 
 
-def send_notice(parts: Parts, file: CaseFile, item: Outgoing | None) -> str | None:
-    """Compose and send or print a notice whose intent stands; return its state."""
+def send_notice(parts: Parts, file: CaseFile, item: Outgoing | None, courier: Courier | None = None) -> str | None:
+    """Compose and send or print a notice whose intent stands; return its state.
+
+    :param courier: the line to the mail server; None for one of its own.
+    """
     if item is None:
         return None
     particulars = file.get(PARTICULARS) or {}
     question = (file.get(_QUESTION) or {}).get("text") if item.kind in (_QUESTION, "reminder") else None
-    return send_with(parts, item, particulars, question)
+    return send_with(parts, item, particulars, question, courier=courier)
 
 
-def send_with(parts: Parts, item: Outgoing, particulars: dict[str, Any], question: str | None = None) -> str | None:
+def send_with(
+    parts: Parts,
+    item: Outgoing,
+    particulars: dict[str, Any],
+    question: str | None = None,
+    *,
+    courier: Courier | None = None,
+) -> str | None:
     """Send a notice for a writer that can't open the case again but has the message still in hand."""
     with parts.database.connect() as connection:
         case = get_case(connection, item.case_ref)
@@ -71,7 +81,7 @@ def send_with(parts: Parts, item: Outgoing, particulars: dict[str, Any], questio
     text = words_of(parts, case, item.kind, question, with_keys=bool(files))
     if item.road == "mail":
         plain = notice_mail(parts.settings, item.ref, text, particulars, files)
-        return send_mail(parts, item, sealed_reply(parts.settings, plain, particulars))
+        return send_mail(parts, item, sealed_reply(parts.settings, plain, particulars), courier)
     address = particulars.get("address") or []
     pdf = notice_pdf(text, address, parts.settings.controller, case.language, parts.now().date())
     job = PrintJob(parts, item.ref, pdf)
@@ -99,13 +109,14 @@ def words_of(parts: Parts, case: Case, kind: str, question: str | None = None, *
     )
 
 
-def send_mail(parts: Parts, item: Outgoing, message: EmailMessage) -> str:
+def send_mail(parts: Parts, item: Outgoing, message: EmailMessage, courier: Courier | None = None) -> str:
     """Send one mail whose intent stands; return the state it is in afterwards.
 
     The caller holds the case, so an item found `sending` belongs to a run that was killed:
     nobody knows whether it went out, and it is not sent twice.
 
-    :raises OutOfReachError: the mail server does not answer; the item stays intended.
+    :returns: ``intended`` while the mail server does not take it.
+    :raises WrongUseError: a secret of ours is missing; the item stays intended.
     """
     with parts.database.connect() as connection:
         mine = outgoing.move(connection, item.ref, outgoing.INTENDED, outgoing.SENDING, parts.now())
@@ -115,7 +126,7 @@ def send_mail(parts: Parts, item: Outgoing, message: EmailMessage) -> str:
             return _finish(parts, item, outgoing.MAYBE_SENT, "maybe_sent")
         return known.state if known else outgoing.INTENDED
     try:
-        outcome = send(message, parts.settings.smtp)
+        outcome = courier.send(message) if courier else send(message, parts.settings.smtp)
     except VaultError:  # ours, and before the server was given anything: the reply waits
         _finish(parts, item, outgoing.INTENDED, None)
         raise
@@ -146,15 +157,15 @@ def resend(parts: Parts, limit: int = 100) -> int:
     with parts.database.connect() as connection:
         items = [i for road in ("mail", "post") for i in in_state(connection, outgoing.INTENDED, road, limit)]
         items += in_state(connection, outgoing.SENDING, "mail", limit)
-    sent = 0
-    for item in items:
-        if item.kind == "package":
-            continue
-        with held(parts.database, item.case_ref) as mine:
-            sent += mine and shown(parts, item.case_ref, partial(_send_again, item=item))
-    return sent
+    with Courier(parts.settings.smtp) as courier:
+        return sum(_resend(parts, item, courier) for item in items if item.kind != "package")
 
 
-def _send_again(parts: Parts, ref: str, *, item: Outgoing) -> bool:
+def _resend(parts: Parts, item: Outgoing, courier: Courier) -> bool:
+    with held(parts.database, item.case_ref) as mine:
+        return mine and shown(parts, item.case_ref, partial(_send_again, item=item, courier=courier))
+
+
+def _send_again(parts: Parts, ref: str, *, item: Outgoing, courier: Courier) -> bool:
     file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING)
-    return send_notice(parts, file, item) in (outgoing.SENT, outgoing.READY)
+    return send_notice(parts, file, item, courier) in (outgoing.SENT, outgoing.READY)

@@ -7,6 +7,7 @@ one that ended its reader time and again is taken unopened, as an exception for 
 
 from concurrent.futures import ThreadPoolExecutor
 
+from vault.delivery.smtp import Courier
 from vault.intake.message import Mailbox
 from vault.steps.doors import open_mailboxes
 from vault.steps.mail_round import READERS, MailRound
@@ -25,8 +26,12 @@ def receive_mail(parts: Parts, mailbox: Mailbox | None = None, limit: int = _ENO
     :raises OutOfReachError: a mailbox or a store does not answer; nothing is lost.
     :raises VaultError: what the first message failed with that stays in its mailbox.
     """
-    with mail_tools(parts.settings) as tools, ThreadPoolExecutor(READERS, thread_name_prefix="open") as pool:
-        turn = MailRound(parts, mailbox or open_mailboxes(parts.settings), tools, pool)
+    with (
+        mail_tools(parts.settings) as tools,
+        Courier(parts.settings.smtp) as courier,
+        ThreadPoolExecutor(READERS, thread_name_prefix="open") as pool,
+    ):
+        turn = MailRound(parts, mailbox or open_mailboxes(parts.settings), tools, pool, courier)
         turn.run(limit)
     if turn.faults:
         raise turn.faults[0]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vault.delivery.smtp import Courier
 from vault.domain.case import Channel
 from vault.domain.request import AnswerBy, Request
 from vault.errors import OutOfReachError, RefusedError
@@ -154,8 +155,11 @@ def letter_particulars(letter: Letter) -> dict[str, Any]:
     }
 
 
-def acknowledge(parts: Parts, taken: Taken, particulars: dict[str, Any]) -> None:
-    """Send the notice that an arrival deserves, with the message still in hand; once."""
+def acknowledge(parts: Parts, taken: Taken, particulars: dict[str, Any], courier: Courier | None = None) -> None:
+    """Send the notice that an arrival deserves, with the message still in hand; once.
+
+    :param courier: the line to the mail server; None for one of its own.
+    """
     if taken.notice_ref is None:
         return
     with held(parts.database, taken.case.ref) as mine:
@@ -163,7 +167,7 @@ def acknowledge(parts: Parts, taken: Taken, particulars: dict[str, Any]) -> None
             item = get_outgoing(connection, taken.notice_ref)
         if mine and item is not None:
             try:
-                send_with(parts, item, particulars)
+                send_with(parts, item, particulars, courier=courier)
             except RefusedError as error:  # a strange address or name must not stop the batch
                 raise_exception(parts, taken.case.ref, error)
             except OutOfReachError:  # gpg or the mail server is away: the intent stands, and `resend` sends it
