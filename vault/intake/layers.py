@@ -63,17 +63,23 @@ class Inside(StrEnum):
 class Layer(Private, shows=("kind",)):
     """One layer: its ``message`` (ciphertext, signed message or signature), and what is signed beside it.
 
+    :param inline: the message where it is not all that ``part`` holds.
     :param signed: the exact bytes that a detached signature covers; ``content`` is the same as a part.
     :param alone: nothing else of substance stands beside the encrypted part.
     """
 
     kind: LayerKind
-    message: bytes
     part: Part
+    inline: bytes | None = None
     inside: Inside = Inside.ENTITY
     signed: bytes = b""
     content: Part | None = None
     alone: bool = True
+
+    @property
+    def message(self) -> bytes:
+        """The bytes that the layer is made of; not kept, for they may be as many as a mail's."""
+        return self.part.content if self.inline is None else self.inline
 
 
 def find_layer(root: Part, *, opened: bool) -> Layer | None:
@@ -99,7 +105,7 @@ def _signature(root: Part) -> Layer | None:
         return _detached(root)
     if root.type == "text/plain":
         for block in armour_blocks(root.content, b"PGP SIGNED MESSAGE", b"PGP SIGNATURE"):
-            return Layer(LayerKind.PGP_CLEARSIGNED, block, root, alone=root.content.strip() == block.strip())
+            return Layer(LayerKind.PGP_CLEARSIGNED, root, block, alone=root.content.strip() == block.strip())
     return None
 
 
@@ -112,9 +118,9 @@ def _detached(root: Part) -> Layer:
     if kind not in {_PGP_SIGNATURE, *_CMS_SIGNATURES}:  # what a server made of it; the name is left
         kind = _SIGNATURE_NAMES.get(signature.name.lower()[-4:], kind)
     if kind == _PGP_SIGNATURE:
-        return Layer(LayerKind.PGP_DETACHED, signature.content, root, signed=signed, content=content)
+        return Layer(LayerKind.PGP_DETACHED, root, signature.content, signed=signed, content=content)
     if kind in _CMS_SIGNATURES:
-        return Layer(LayerKind.CMS_DETACHED, signature.content, root, signed=signed, content=content)
+        return Layer(LayerKind.CMS_DETACHED, root, signature.content, signed=signed, content=content)
     raise UnreadableError("mail_signature_malformed", _ADVICE)
 
 
@@ -124,7 +130,7 @@ def _encrypted(root: Part, *, whole_only: bool) -> Iterator[Layer]:
     while waiting:
         part = waiting.pop()
         if part.type == "multipart/encrypted":
-            yield Layer(LayerKind.PGP_ENCRYPTED, _pgp_mime(part), part)
+            yield Layer(LayerKind.PGP_ENCRYPTED, _pgp_mime(part))
         elif part.parts:
             waiting.extend([] if whole_only else reversed(part.parts))
         elif _is_cms(part):
@@ -138,17 +144,17 @@ def _cms(part: Part, *, whole: bool) -> Iterator[Layer]:
     kind = _CMS_LAYERS.get(content_kind(part.content) or "")
     mails = whole or part.name.lower() in _MAIL_NAMES
     if kind is LayerKind.CMS_ENCRYPTED or (kind is not None and mails):
-        yield Layer(kind, part.content, part)
+        yield Layer(kind, part)
 
 
 def _encrypted_leaf(part: Part, *, wrapped: bool) -> Iterator[Layer]:
     if part.type == "text/plain" and part.disposition != "attachment":
         for block in armour_blocks(part.content, b"PGP MESSAGE"):
             alone = part.content.strip(_BLANKS) == block.strip(_BLANKS)
-            yield Layer(LayerKind.PGP_ENCRYPTED, block, part, Inside.TEXT, alone=alone)
+            yield Layer(LayerKind.PGP_ENCRYPTED, part, block, Inside.TEXT, alone=alone)
     elif _is_pgp_file(part):
         inside = Inside.ENTITY if wrapped and part.type in _OPAQUE_TYPES else Inside.FILE
-        yield Layer(LayerKind.PGP_ENCRYPTED, part.content, part, inside)
+        yield Layer(LayerKind.PGP_ENCRYPTED, part, None, inside)
 
 
 def _stands_alone(root: Part, found: Part) -> bool:
@@ -164,11 +170,11 @@ def _is_version(part: Part) -> bool:
     return part.content[:_LONGEST_CONTROL].strip().lower() == _VERSION
 
 
-def _pgp_mime(part: Part) -> bytes:
-    """Return the ciphertext of a multipart/encrypted (RFC 3156 section 4)."""
+def _pgp_mime(part: Part) -> Part:
+    """Return the part that holds the ciphertext of a multipart/encrypted (RFC 3156 section 4)."""
     if len(part.parts) != 2 or part.parts[0].type != "application/pgp-encrypted":  # noqa: PLR2004 - version, message
         raise UnreadableError("mail_encryption_malformed", _ADVICE)
-    return part.parts[1].content
+    return part.parts[1]
 
 
 def _is_cms(part: Part) -> bool:

@@ -6,6 +6,7 @@ number of parts, size of headers and of the whole are bounded; nothing is fetche
 
 import base64
 import binascii
+import contextlib
 import quopri
 import re
 from collections.abc import Iterator, Mapping
@@ -99,13 +100,17 @@ class Part(Private):
         _, values = parameters(self.header("content-disposition") or "")
         return file_name(values.get("filename") or self.parameter("name") or "")
 
-    @cached_property
+    @property
     def content(self) -> bytes:
         """The body without its transfer encoding; what is not decodable stays as it is."""
         encoding = (self.header("content-transfer-encoding") or "").strip().lower()
-        if encoding == "base64":
-            return _base64(self.body)
-        return quopri.decodestring(self.body) if encoding == "quoted-printable" else self.body
+        return self._decoded if encoding in {"base64", "quoted-printable"} else self.body
+
+    @cached_property
+    def _decoded(self) -> bytes:
+        if "base64" in (self.header("content-transfer-encoding") or "").lower():
+            return _base64(memoryview(self.source)[self.body_start : self.stop])
+        return quopri.decodestring(self.body)
 
     @property
     def text(self) -> str:
@@ -256,9 +261,11 @@ def _after_envelope_line(data: bytes) -> int:
     return data.find(b"\n") + 1 if data.startswith(b"From ") else 0
 
 
-def _base64(body: bytes) -> bytes:
-    letters = body.translate(None, _NO_BASE64)
+def _base64(body: memoryview) -> bytes:
+    with contextlib.suppress(binascii.Error):
+        return binascii.a2b_base64(body)  # without a copy of what may be 60 MB
+    letters = bytes(body).translate(None, _NO_BASE64)
     try:
         return base64.b64decode(letters + b"=" * (-len(letters) % 4))
     except (binascii.Error, ValueError):
-        return body
+        return bytes(body)
