@@ -142,6 +142,16 @@ def test_one_that_is_away_stops_no_other_and_is_named(server: MailServer, tmp_pa
     assert [message.mailbox for message in seen] == ["there", "there"]
 
 
+def test_many_are_numbered_some_at_a_time(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        server.deliver(mail(number))
+    monkeypatch.setattr("vault.intake.imap._NUMBERS", 2)
+    mailbox = open_mailbox(changed(server))
+
+    for limit in range(8):
+        assert subjects(mailbox, limit) == [str(number) for number in range(min(limit, 5))]
+
+
 def test_a_source_of_nobody_is_refused(tmp_path: Path) -> None:
     both = Mailboxes([MaildirMailbox(maildir(tmp_path / name, mail(1)), name=name) for name in ("a", "b")])
 

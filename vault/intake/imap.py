@@ -21,6 +21,7 @@ from vault.settings_mailbox import MailboxSettings
 
 _FIRST: Final = 262_144  # bytes that come with the size: nearly every mail is whole then
 _PIECE: Final = 1_048_576  # bytes of each further piece
+_NUMBERS: Final = 20_000  # UIDs in one answer: imaplib takes lines of a million bytes
 _T = TypeVar("_T")
 
 
@@ -47,7 +48,8 @@ class ImapMailbox(Private):
         :raises OutOfReachError: the server does not answer or does not let us in.
         """
         try:
-            uids = self._line.ask(lambda client: sorted(client.search("ALL")))[:limit]
+            self._line.close()  # a folder opened anew tells how many there are now
+            uids = self._line.ask(lambda client: _oldest(client, min(limit, self._line.exists)))
             validity = self._line.validity
             for uid in uids:
                 message = self._fetch(validity, uid)
@@ -85,8 +87,9 @@ class ImapMailbox(Private):
 
     def count(self) -> int:
         """Count the messages, and hang up."""
+        self._line.close()
         try:
-            return self._line.ask(lambda client: len(client.search("ALL")))
+            return self._line.ask(lambda _: self._line.exists)
         finally:
             self._line.close()
 
@@ -174,6 +177,12 @@ class ImapMailbox(Private):
                 raise RefusedError("mailbox_move_failed", msg) from None
 
         self._here(*self._parse(source), move)
+
+
+def _oldest(client: Any, count: int) -> list[int]:
+    """Return the UIDs of the first messages; some at a time, because a line of an answer has its longest."""
+    firsts = range(1, count + 1, _NUMBERS)
+    return [uid for first in firsts for uid in sorted(client.search([f"{first}:{min(first + _NUMBERS - 1, count)}"]))]
 
 
 def _move(client: Any, uid: int, folder: str) -> None:
