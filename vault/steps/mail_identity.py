@@ -5,10 +5,11 @@ RFC 3501 section 2.3.1.1). A message of the same bytes under another numbering, 
 recorded, is the same message; under the same numbering, or behind a recorded removal, it is another copy.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vault.domain.private import Private
 from vault.steps.parts import Parts
@@ -16,6 +17,9 @@ from vault.storage.mailroom import MailIdentity
 
 if TYPE_CHECKING:  # letters need no IMAP client
     from vault.intake.mailbox import Message
+
+_EMPTY_LINE: Final = re.compile(rb"\r?\n\r?\n")
+_PIECE: Final = 65_536  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,25 @@ class Lying(Private):
         if message.too_large:
             digest.update(b"\0%d" % message.size)
         return cls(message.mailbox, message.source.rpartition("|")[0], digest.digest(), kept=message.too_large)
+
+
+def body_digest(data: bytes) -> bytes:
+    """Return the SHA-256 of a mail's body with bare line ends and without blanks at its end, whatever its size.
+
+    A large one is not copied for it.
+    """
+    blank = _EMPTY_LINE.search(data)
+    at, end = blank.end() if blank else len(data), len(data)
+    while at < end and not (kept := data[max(at, end - _PIECE) : end].rstrip()):
+        end = max(at, end - _PIECE)
+    end -= (min(_PIECE, end - at) - len(kept)) if at < end else 0
+    digest = sha256()
+    while at < end:
+        stop = min(end, at + _PIECE)
+        stop += data[stop - 1 : stop + 1] == b"\r\n" and stop < end
+        digest.update(data[at:stop].replace(b"\r\n", b"\n"))
+        at = stop
+    return digest.digest()
 
 
 def source_bytes(source: str) -> bytes:

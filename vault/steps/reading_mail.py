@@ -2,7 +2,6 @@
 
 import base64
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from vault.domain.case import Channel
@@ -17,6 +16,7 @@ from vault.intake.opened import OpenedMail, Outcome
 from vault.intake.reports import Report, ReportKind, read_report
 from vault.steps.attachments import DELETE_AFTER, IDENTITY
 from vault.steps.exceptions import other_right
+from vault.steps.mail_identity import body_digest
 from vault.steps.receive import Incoming
 from vault.steps.replying import case_answered, reply_particulars
 
@@ -56,9 +56,8 @@ def _same(message: Message, opened: OpenedMail) -> bytes:
 
     Without a Message-ID nothing is taken for a copy: two people may write the same few words.
     """
-    body = message.data.replace(b"\r\n", b"\n").partition(b"\n\n")[2].rstrip()
     name = opened.headers.message_id or message.source
-    return b"\0".join([name.encode(), (opened.headers.from_address or "").encode(), sha256(body).digest()])
+    return b"\0".join([name.encode(), (opened.headers.from_address or "").encode(), body_digest(message.data)])
 
 
 def _judge(opened: OpenedMail, asked: Asked) -> tuple[str | None, str | None]:
