@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from vault.cli.keys import keys
 from vault.errors import OutOfReachError, WrongUseError
-from vault.intake.mailkeystore import make_mail_keys
+from vault.intake.mailkeystore import in_settings, make_mail_keys
 from vault.intake.ownkeys import KeyState, complaints
 from vault.intake.wkd import wkd_hash
 from vault.testing.mailkeyhouse import (
@@ -67,6 +68,17 @@ def test_init_makes_once_and_says_no_secret(house: MailKeyHouse) -> None:
     assert json.loads(first.output)["made"] == ["openpgp", "smime-1.key", "smime-1.csr"]
     assert json.loads(second.output) == {**json.loads(first.output), "made": []}
     assert (house.directory / "passphrase").read_text().strip() not in first.output
+
+
+def test_two_at_once_make_one_key(house: MailKeyHouse) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        made = [done.result() for done in [pool.submit(make, house.directory) for _ in range(2)]]
+
+    everything = house.keys.pgp.keys(house.keys.fingerprint or "", datetime.now(UTC))
+    assert sum(one.count("smime-1.key") for one in made) == 1
+    assert len(everything) == 2
+    assert len(list((house.directory / "gnupg/private-keys-v1.d").glob("*.key"))) == 2
+    assert [path.name for path in house.directory.glob("smime-*.key")] == ["smime-1.key"]
 
 
 def test_only_the_owner_may_look(made: MailKeyHouse) -> None:
@@ -223,6 +235,26 @@ def test_a_key_that_waits_for_its_certificate_is_not_doubled(house: MailKeyHouse
 
 def test_nothing_to_rotate_is_said(house: MailKeyHouse) -> None:
     assert json.loads(dsr("rotate", "--directory", house.directory, *who()).output)["error"] == "mail_key_missing"
+
+
+@pytest.mark.parametrize(("days", "made"), [(0, []), (400, ["openpgp", "smime-1.key", "smime-1.csr", "smime-1.crt"])])
+def test_keys_that_the_settings_name_elsewhere_are_rotated_beside_them(
+    house: MailKeyHouse, days: int, made: list[str]
+) -> None:
+    make_aged(house.directory, days)
+    for ending, own in ((".key", "own.key"), (".crt", "own.pem"), (".csr", "own.csr")):
+        (house.directory / f"smime-1{ending}").rename(house.directory / own)
+    pair = {"key_file": house.directory / "own.key", "certificate_file": house.directory / "own.pem"}
+    keys = in_settings(house.settings(smime={**pair, "passphrase_file": house.directory / "passphrase"}))
+
+    now = datetime.now(UTC)
+    first, second = (keys.rotate(NAME, ADDRESS, now, timedelta(days=30), self_signed=True) for _ in range(2))
+
+    smime = {key.name: key.state.value for key in keys.keys(now) if key.kind == "smime"}
+    assert first == made
+    assert second == []
+    assert smime == {"own.key": "current"} | ({"smime-1.key": "unnamed"} if made else {})
+    assert keys.current_smime(now) == keys.named[0]
 
 
 # --- status

@@ -5,12 +5,7 @@ a subkey and lets the primary live on, so the fingerprint that people know stays
 mail to every older subkey, expired ones too. Whatever gpg says, its key list afterwards is what counts.
 """
 
-import contextlib
-import itertools
-import os
 import secrets
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,18 +14,14 @@ from pathlib import Path
 from vault.crypto.durable import alone, replace, write_once
 from vault.domain.private import Private
 from vault.errors import OutOfReachError, WrongUseError
+from vault.intake.owngpg import agent, run_gpg, short_home
 from vault.intake.ownkeys import LIFETIME, OPENPGP, KeyState, OwnKey, ranked
 from vault.intake.wkd import split_address
 
 _LIFETIME = "2y"  # as gpg takes it
-_SECONDS = 60
-_SHORT = 70  # characters of a home in which gpg's agent can make its sockets
-_OPTIONS = ("--no-options", "--batch", "--no-tty", "--quiet", "--fixed-list-mode", "--display-charset", "utf-8")
-_OFFLINE = ("--disable-dirmngr", "--no-auto-key-retrieve", "--no-auto-key-locate")
 _SLACK = timedelta(days=1)  # what a day's delay takes off needs no new signature
 _USES = {"c": "certify", "s": "sign", "e": "encrypt"}
 _STATES = {"r": KeyState.REVOKED, "e": KeyState.EXPIRED}
-_ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
 _CONFIGURATION = {
     "gpg.conf": """\
 # for whoever uses this home by hand; the vault passes its own options and reads none of these
@@ -94,7 +85,7 @@ class OwnPgp(Private):
         self._prepare()
         with alone(self.home / "gpg.conf"):
             if self.find(address) is None:
-                self._run("--quick-generate-key", f"{name.strip()} <{address}>", "ed25519", "cert,sign", _LIFETIME)
+                self._change("--quick-generate-key", f"{name.strip()} <{address}>", "ed25519", "cert,sign", _LIFETIME)
             fingerprint = self.find(address)
             if fingerprint is None:
                 raise OutOfReachError("mail_key_not_made", "gpg made no key; see that gpg works for this account")
@@ -163,48 +154,42 @@ class OwnPgp(Private):
         return opening[-1] if opening else None
 
     def _add_subkey(self, fingerprint: str) -> None:
-        self._run("--quick-add-key", fingerprint, "cv25519", "encr", _LIFETIME)
+        self._change("--quick-add-key", fingerprint, "cv25519", "encr", _LIFETIME)
 
     def _let_live(self, fingerprint: str, now: datetime, after: timedelta) -> None:
         expires = next(key.expires for key in self.keys(fingerprint, now) if key.name == fingerprint)
         if expires is not None and expires - now < LIFETIME - after - _SLACK:
-            self._run("--quick-set-expire", fingerprint, _LIFETIME)
+            self._change("--quick-set-expire", fingerprint, _LIFETIME)
 
     def _listed(self, wanted: str) -> Iterator[tuple[OwnKey, str]]:
-        """Yield each secret key that fits with its primary key's fingerprint."""
+        """Yield each key that fits with its primary key's fingerprint; no agent is asked, so none is disturbed."""
         if not self.home.is_dir():
             return
-        rows = [
-            line.split(":")
-            for line in self._run("--with-colons", "--list-secret-keys", "--", wanted, bad=b"")
-            .decode("utf-8", "replace")
-            .splitlines()
-        ]
+        listing = self._run("--with-colons", "--with-keygrip", "--list-keys", "--", wanted, bad=b"")
+        rows = [line.split(":") for line in listing.decode("utf-8", "replace").splitlines()]
+        keys = [row for row in rows if row[0] in ("pub", "sub", "fpr", "grp")]
         primary = ""
-        for row, after in itertools.pairwise(rows):
-            if row[0] in ("sec", "ssb") and after[0] == "fpr":
-                primary = after[9] if row[0] == "sec" else primary
-                yield _own_key(row, after[9]), primary
+        for row, named, grip in zip(keys[::3], keys[1::3], keys[2::3], strict=True):
+            primary = named[9] if row[0] == "pub" else primary
+            private = self.home / "private-keys-v1.d" / f"{grip[9]}.key"
+            yield _own_key(row, named[9], held=private.is_file()), primary
 
     def _run(self, *arguments: str, data: bytes = b"", bad: bytes | None = None) -> bytes:
-        """Run gpg on our own keys; where it fails, return ``bad``.
+        """Run gpg on our public keys; where it fails, return ``bad``.
 
         :raises OutOfReachError: gpg is missing, or fails and ``bad`` is None.
         """
-        asking = ("--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file.absolute()))
-        with _short(self.home) as home:
-            command = ["gpg", *_OPTIONS, *_OFFLINE, "--homedir", str(home), *asking, *arguments]
-            try:
-                done = subprocess.run(
-                    command, input=data, capture_output=True, env=_ENVIRONMENT, timeout=_SECONDS, check=False
-                )
-            except (OSError, subprocess.TimeoutExpired):
-                raise OutOfReachError("gpg_missing", "gpg does not start or end; install the package gnupg") from None
-        if done.returncode != 0:
-            if bad is not None:
-                return bad
-            raise OutOfReachError("mail_key_not_made", "gpg refuses; see that the passphrase fits and the home is ours")
-        return done.stdout
+        with short_home(self.home) as home:
+            return run_gpg(home, "--no-autostart", *arguments, data=data, bad=bad)
+
+    def _change(self, *arguments: str) -> None:
+        """Run gpg on our secret keys; an agent that is started for it ends with it.
+
+        :raises OutOfReachError: gpg is missing or fails.
+        """
+        with short_home(self.home) as home, agent(home):
+            secret = str(self.passphrase_file.absolute())
+            run_gpg(home, "--pinentry-mode", "loopback", "--passphrase-file", secret, *arguments)
 
 
 def unwritable(error: OSError) -> WrongUseError:
@@ -222,30 +207,9 @@ def write_passphrase(path: Path) -> Path | None:
     return write_once(path, secrets.token_urlsafe(32).encode() + b"\n", 0o600)
 
 
-def _own_key(row: list[str], name: str) -> OwnKey:
+def _own_key(row: list[str], name: str, *, held: bool) -> OwnKey:
     """Read one row of gpg's list (doc/DETAILS of GnuPG, "Format of the colon listings")."""
     uses = frozenset(_USES[letter] for letter in row[11] if letter in _USES)
     made, expires = (datetime.fromtimestamp(int(field), UTC) if field else None for field in (row[5], row[6]))
     state = _STATES.get(row[1][:1], KeyState.CURRENT)
-    return OwnKey(OPENPGP, name, uses, made, expires, state, held=not row[14].startswith("#"))
-
-
-@contextlib.contextmanager
-def _short(home: Path) -> Iterator[Path]:
-    """Yield a path to the home that is short enough for the agent's sockets; an agent started for us ends with us."""
-    with contextlib.ExitStack() as stack:
-        path = home.absolute()
-        if len(str(path)) > _SHORT:
-            path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsr-k-"))) / "h"
-            path.symlink_to(home.absolute())
-        asks = ["gpg-connect-agent", "--homedir", str(path), "--no-autostart", "GETINFO pid", "/bye"]
-        if b"OK" not in _quietly(asks):
-            stack.callback(_quietly, ["gpgconf", "--homedir", str(path), "--kill", "gpg-agent"])
-        yield path
-
-
-def _quietly(command: list[str]) -> bytes:
-    try:
-        return subprocess.run(command, capture_output=True, env=_ENVIRONMENT, timeout=_SECONDS, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return b""
+    return OwnKey(OPENPGP, name, uses, made, expires, state, held=held)
