@@ -113,9 +113,13 @@ def unwrap(parts: Parts, subject: str, use: str) -> None:
 
 
 def unseal(parts: Parts, ref: str, use: str) -> None:
-    found = SealedKeyTable(parts.database).get(case_owner(ref))
+    unseal_owner(parts, case_owner(ref), use)
+
+
+def unseal_owner(parts: Parts, owner: str, use: str) -> None:
+    found = SealedKeyTable(parts.database).get(owner)
     assert found is not None
-    parts.service.unseal(found[0], case_owner(ref), found[1], use)
+    parts.service.unseal(found[0], owner, found[1], use)
 
 
 def search(parts: Parts, use: str) -> None:
@@ -146,6 +150,19 @@ def test_a_key_that_is_opened_without_an_entry_rings(road: Road, ref: str, theft
     assert (alarm.code, alarm.actor, alarm.detail["why"]) == ("unwrap_without_entry", f"office:{office}", why)
     assert done["alarms"] == 1
     assert alarm.case == (ref if office == "desk" else None)
+
+
+def test_an_attachment_opened_without_an_entry_rings_at_its_case(road: Road, ref: str) -> None:
+    with road.installation.owner() as connection:
+        row = connection.execute("select ref from arrivals where case_ref = %s", (ref,)).fetchone()
+    assert row is not None
+    with road.installation.office("desk") as parts:
+        unseal_owner(parts, attachment_owner(row[0], "1"), "")
+
+    held(road)
+
+    (alarm,) = rung(road)
+    assert (alarm.code, alarm.case, alarm.detail["why"]) == ("unwrap_without_entry", ref, "use_missing")
 
 
 def test_another_patient_s_entry_excuses_nothing_and_both_lines_are_told(road: Road, ref: str) -> None:
