@@ -70,7 +70,8 @@ class Signed(Private):
 def load_key(data: bytes, password: str | None) -> SmimeKey:
     """Read a private key from PEM (with or without its certificate) or PKCS#12.
 
-    :raises WrongUseError: it is neither (``smime_key``), or the password does not fit (``smime_passphrase``).
+    :raises WrongUseError: it is neither, or no certificate in it is the key's (``smime_key``), or the password does
+        not fit (``smime_passphrase``).
     """
     secret = password.encode() if password else None
     try:
@@ -82,10 +83,13 @@ def load_key(data: bytes, password: str | None) -> SmimeKey:
             if found is None:
                 raise WrongUseError("smime_key", "the PKCS#12 file holds no private key")
             key, certificates = found, [certificate] if certificate else []
+        own = [one for one in certificates if one.public_key() == key.public_key()]
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _unreadable(data) from None
+    if certificates and not own:
+        raise WrongUseError("smime_key", "the certificate is of another key than the S/MIME key; correct the files")
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return SmimeKey(pem, certificates[0].public_bytes(serialization.Encoding.PEM) if certificates else None)
+    return SmimeKey(pem, own[0].public_bytes(serialization.Encoding.PEM) if own else None)
 
 
 def _unreadable(data: bytes) -> WrongUseError:
@@ -196,7 +200,7 @@ def addresses(certificate: x509.Certificate) -> frozenset[str]:
 def _judge(content: bytes, pem: bytes, sender: str | None) -> Signed:
     """Judge a good signature by its certificate: exactly one signer, in its time, over a text."""
     if content.startswith(_SET) and _DIGEST_ATTRIBUTE in content[:_LONGEST_ATTRIBUTES]:
-        return Signed(content, SenderProof(ProofKind.INVALID, why="attributes_as_content"))
+        return Signed(content, SenderProof(ProofKind.INVALID, why="signature_malformed"))
     try:
         certificates = x509.load_pem_x509_certificates(pem)
         if len(certificates) != 1:
