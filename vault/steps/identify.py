@@ -20,7 +20,7 @@ from vault.domain.codes import normalise_code, render_code
 from vault.domain.hetu import HetuError, parse
 from vault.domain.private import Private
 from vault.domain.records import Record, RecordKind
-from vault.domain.request import Request
+from vault.domain.request import ANSWERED, Request
 from vault.domain.roles import Purpose
 from vault.errors import NotAllowedError, TamperedError
 from vault.intake.opened import ProofKind, SignedContent
@@ -82,6 +82,8 @@ def _first_look(parts: Parts, case: Case) -> bool:
     candidate = find(parts, case.ref, request)
     if candidate is None:
         _check(parts, file, case, None, "subject_unknown")
+    elif request.kinds and not ANSWERED & set(request.kinds):  # cleared by mistake: a package would answer nothing
+        _check(parts, file, case, candidate, "other_right_asked")
     elif request.on_behalf:
         _check(parts, file, case, candidate, "representative")
     elif not same_name(request.name, candidate.identity):
