@@ -5,6 +5,7 @@ from vault.intake.autocrypt import autocrypt_key
 from vault.intake.headers import date, decode_words, mailbox, message_ids
 from vault.intake.mime import Part
 from vault.intake.opened import MailHeaders
+from vault.intake.reports import read_report
 
 _MACHINE_PRECEDENCE = frozenset({"bulk", "junk", "list", "auto_reply"})
 _LIST_FIELDS = (  # RFC 2369, RFC 2919, and what older machines put in place of Auto-Submitted
@@ -33,6 +34,7 @@ def read_headers(root: Part, inner: Part | None = None) -> MailHeaders:
     subject = (inner.header("subject") if inner else None) or root.header("subject") or ""
     sender = mailbox(_only(root, "from"))
     ids = message_ids(_only(root, "message-id"))
+    machine = _by_machine(root, sender)
     return MailHeaders(
         from_address=sender,
         subject=decode_words(subject)[:_LONGEST_SUBJECT],
@@ -40,7 +42,8 @@ def read_headers(root: Part, inner: Part | None = None) -> MailHeaders:
         in_reply_to=message_ids(root.header("in-reply-to")),
         references=message_ids(root.header("references")),
         date=date(root.header("date")),
-        auto=_by_machine(root, sender),
+        auto=machine,
+        report=read_report(root, sender) if machine else None,
         language=_language(root),
         autocrypt=autocrypt_key(root, sender),
     )

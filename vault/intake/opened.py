@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from vault.domain.private import Private
+from vault.intake.reports import Report
 
 
 class Outcome(StrEnum):
@@ -98,6 +99,7 @@ class MailHeaders(Private):
     date: datetime | None = None
     auto: bool = False  # written by a machine or a list: never answer it automatically (RFC 3834)
     autocrypt: bytes | None = None  # the sender's OpenPGP key, from the mail's header
+    report: Report | None = None  # what a machine's mail says about ours; None for a person's
     language: str | None = None  # what Content-Language or Accept-Language names first of fi, sv, en (RFC 3282)
 
 

@@ -6,14 +6,11 @@ from typing import Any
 
 from vault.domain.case import Channel
 from vault.domain.request import AnswerBy
-from vault.errors import UnreadableError
 from vault.intake.asking import Asked, read_asked
 from vault.intake.idimages import identity_copies
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.mailbox import Message
-from vault.intake.mime import parse
 from vault.intake.opened import OpenedMail, Outcome
-from vault.intake.reports import Report, ReportKind, read_report
 from vault.steps.attachments import DELETE_AFTER, IDENTITY
 from vault.steps.exceptions import other_right
 from vault.steps.mail_identity import body_digest
@@ -26,7 +23,7 @@ def read_message(message: Message, tools: MailTools) -> Incoming:
     opened = open_mail(message.data, tools)
     asked = read_asked(opened)
     exception, notice = _judge(opened, asked)
-    report = _report(message, opened, tools) if opened.headers.auto else None
+    report = opened.headers.report
     return Incoming(
         channel=Channel.MAIL,
         source=message.source,
@@ -41,14 +38,6 @@ def read_message(message: Message, tools: MailTools) -> Incoming:
         report=report,
         attachments=opened.attachments,
     )
-
-
-def _report(message: Message, opened: OpenedMail, tools: MailTools) -> Report:
-    """Read what a machine says about our mail; of a broken one only that a machine wrote it."""
-    try:
-        return read_report(parse(message.data, tools.limits), opened.headers.from_address)
-    except UnreadableError:
-        return Report(ReportKind.AUTOMATIC)
 
 
 def _same(message: Message, opened: OpenedMail) -> bytes:
