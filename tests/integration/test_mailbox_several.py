@@ -59,6 +59,7 @@ def only_an_inbox(server: MailServer) -> None:
         client.expunge()
         for _, _, name in client.list_folders():
             if name != "INBOX":
+                client.unsubscribe_folder(name)
                 client.delete_folder(name)
 
 
@@ -209,6 +210,8 @@ def test_a_message_too_large_comes_with_its_header_alone_and_is_set_aside(
     mailbox.set_aside(large.source)
     assert subjects(mailbox) == ["small"]
     assert len(folder_of(server, "Aside")) == 1
+    with client_of(server) as client:
+        assert [name for _, _, name in client.list_sub_folders()] == ["Aside"]
 
 
 def test_a_server_that_is_wrong_about_the_size_is_stopped_at_the_limit(

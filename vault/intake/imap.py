@@ -167,6 +167,7 @@ class ImapMailbox(Private):
             try:
                 if folder not in self._made and not client.folder_exists(folder):
                     client.create_folder(folder)
+                    client.subscribe_folder(folder)  # else mail programs do not show it
                 self._made.add(folder)
                 _move(client, uid, folder)
             except IMAPClientAbortError:
