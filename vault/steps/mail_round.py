@@ -1,15 +1,17 @@
 """One round through a mailbox: what is known is only cleared away, what is new is opened ahead and taken in order.
 
 The order of each message's way is the promise: counted as begun, opened, taken (objects, then one
-transaction), removed, its removal recorded, acknowledged. After a kill between any two the next round goes on.
+transaction), removed, acknowledged while the next are taken, its removal recorded. After a kill between
+any two the next round goes on.
 """
 
 from collections import deque
-from collections.abc import Generator
-from concurrent.futures import Executor, Future
+from collections.abc import Generator, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from vault.delivery.smtp import Courier
 from vault.domain.private import Private
@@ -67,6 +69,9 @@ class MailRound(Private):
     _gone: list[str] = field(default_factory=list)
     _innocent: list[bytes] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
+    _begun: set[bytes] = field(default_factory=set)
+    _sender: Executor = field(init=False)
+    _sent: Future[None] | None = None
     _away: bool = False
 
     def run(self, limit: int) -> None:
@@ -77,18 +82,30 @@ class MailRound(Private):
         begun, room = self.parts.now(), limit
         pending: deque[_Reading] = deque()
         chunks = _chunks(self.mailbox)
-        try:
-            while room > 0 and (chunk := next(chunks, None)):
-                ahead = self._begin(chunk[:room], pending)
-                room -= len(ahead)
+        with ThreadPoolExecutor(1, thread_name_prefix="send") as self._sender, self._blameless():
+            try:
+                while room > 0 and (chunk := next(chunks, None)):
+                    ahead = self._begin(chunk[:room], pending)
+                    room -= len(ahead)
+                    self._finish(pending)
+                    pending = ahead
+            finally:
                 self._finish(pending)
-                pending = ahead
-        finally:
-            self._finish(pending)
-            chunks.close()
-            self.mailbox.close()
+                chunks.close()
+                self.mailbox.close()
         if room > 0:
             self._settle(begun)
+
+    @contextmanager
+    def _blameless(self) -> Iterator[None]:
+        """Hold no try against a message when what ends the round is a store that is away, or a setting of ours."""
+        try:
+            yield
+        except (OutOfReachError, WrongUseError):
+            self._innocent += self._begun
+            with suppress(OutOfReachError, WrongUseError):
+                self._record()
+            raise
 
     def _begin(self, chunk: list[Message], pending: "deque[_Reading]") -> "deque[_Reading]":
         """Clear away what is known, count what is new as begun, and start opening it."""
@@ -100,6 +117,7 @@ class MailRound(Private):
             new = [mark for mark, ref in zip(marks, known, strict=True) if ref is None]
             before = mailroom.tried(connection, new)
             mailroom.begin(connection, [mark for mark in new if mark not in before], self.parts.now())
+        self._begun.update(new)
         ahead: deque[_Reading] = deque()
         for message, one, mark, ref in zip(chunk, lying, marks, known, strict=True):
             self._names.add(message.mailbox)
@@ -134,6 +152,8 @@ class MailRound(Private):
 
         :raises OutOfReachError: a store does not answer.
         """
+        if self._sent is not None:
+            self._sent.result()  # the last of the chunk before: no two chunks' words wait for the mail server
         while readings:
             self._take(readings.popleft())
         self._record()
@@ -141,6 +161,7 @@ class MailRound(Private):
     def _take(self, reading: _Reading) -> None:
         incoming = self._opened(reading)
         taken = self._taken(reading, incoming) if incoming else None
+        self._begun.discard(reading.mark)
         if incoming is None or taken is None:
             return
         self._clear(reading.message, taken.arrival_ref, kept=reading.lying.kept)
@@ -148,10 +169,11 @@ class MailRound(Private):
             self.refs.append(taken.case.ref)
         else:
             self._innocent.append(reading.mark)
+        self._sent = self._sender.submit(self._acknowledge, taken, incoming.particulars)
+
+    def _acknowledge(self, taken: Taken, particulars: dict[str, Any]) -> None:
         try:
-            acknowledge(self.parts, taken, incoming.particulars, self.courier)
-        except OutOfReachError:
-            raise
+            acknowledge(self.parts, taken, particulars, self.courier)
         except Exception as error:  # noqa: BLE001 - the case stands and its notice is intended: others must not wait
             self.faults.append(_fault(error))
 
@@ -180,7 +202,6 @@ class MailRound(Private):
             except ConflictError:  # somebody changed the case that it answers
                 continue
             except (OutOfReachError, WrongUseError):
-                self._innocent.append(reading.mark)
                 raise
             except Exception as error:  # noqa: BLE001 - see _opened
                 self.faults.append(_fault(error))
@@ -232,14 +253,20 @@ def _chunks(mailbox: Mailbox) -> Generator[list[Message], None, None]:
     """Give messages in handfuls, bounded in number and bytes."""
     chunk: list[Message] = []
     size = 0
-    for message in mailbox.messages(_LOOKED_AT):
-        if chunk and (len(chunk) == _CHUNK or size + len(message.data) > _CHUNK_BYTES):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(message)
-        size += len(message.data)
+    away: OutOfReachError | None = None
+    try:
+        for message in mailbox.messages(_LOOKED_AT):
+            if chunk and (len(chunk) == _CHUNK or size + len(message.data) > _CHUNK_BYTES):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(message)
+            size += len(message.data)
+    except OutOfReachError as error:  # what came before is taken first
+        away = error
     if chunk:
         yield chunk
+    if away is not None:
+        raise away
 
 
 def _done(incoming: Incoming) -> "Future[Incoming]":
