@@ -12,7 +12,21 @@ from vault.intake import sandbox
 from vault.intake.opened import Outcome
 
 ROOT = Path(vault.__file__).parent
-MODULES = ("mail", "layers", "armour", "openpgp", "gpg", "gpgstatus", "smime", "cms", "ber", "mime", "tool", "sandbox", "apart")
+MODULES = (
+    "mail",
+    "layers",
+    "armour",
+    "openpgp",
+    "gpg",
+    "gpgstatus",
+    "smime",
+    "cms",
+    "ber",
+    "mime",
+    "tool",
+    "sandbox",
+    "apart",
+)
 ERRORS = {"UnreadableError", "WrongUseError", "OutOfReachError"}
 NOT_OF_MAIL = {"child_function"}  # a slip of a programmer
 ROW = re.compile(r"^\| ([^|]+) \|(?: ([^|]+) \|)? ([^|]*)\|$", re.MULTILINE)

@@ -45,6 +45,13 @@ def network_report(_payload: bytes) -> bytes:
     return str(sum(name != "lo" for _, name in socket.if_nameindex())).encode()
 
 
+def bound(kind: int, wanted: int) -> None:
+    """Bound a resource of this process for good, or leave a lower bound as it is."""
+    _, most = resource.getrlimit(kind)
+    value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    resource.setrlimit(kind, (value, value))
+
+
 def _limit(memory: int, seconds: int, files: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -52,9 +59,7 @@ def _limit(memory: int, seconds: int, files: int) -> None:
     os.umask(0o077)
     bounds = ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds))
     for kind, wanted in (*bounds, (resource.RLIMIT_FSIZE, files)):
-        _, most = resource.getrlimit(kind)
-        value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
-        resource.setrlimit(kind, (value, value))
+        bound(kind, wanted)
 
 
 def _answer(function_path: str, payload: bytes) -> bytes:

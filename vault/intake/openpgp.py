@@ -87,6 +87,15 @@ class OpenPgp(Private):
         with private_directory() as place:
             return Gpg(place, self._short_home(place), self._limits).verdict(signed, from_address, keys)
 
+    def start_agent(self) -> None:
+        """Start the agent now, so that no process with limits has to; it lives on.
+
+        :raises OutOfReachError: it does not start.
+        """
+        if self._home is not None and time.monotonic() - self._agent_seen >= _AGENT_SECONDS:
+            with private_directory() as place:
+                self._start_agent(self._short_home(place))
+
     def close(self) -> None:
         """End the agent, if this object started it."""
         if self._agent_is_ours:

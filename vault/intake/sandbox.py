@@ -71,7 +71,7 @@ def run_child(function_path: str, payload: bytes, *, limits: ChildLimits | None 
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # a library's complaint may quote what it read
             cwd=home,
-            env=_environment(home),
+            env=environment() | {"TMPDIR": str(home), "HOME": str(home)},
             start_new_session=True,
         )
         try:
@@ -118,13 +118,13 @@ def _command(function_path: str, limits: ChildLimits) -> list[str]:
     return [sys.executable, "-P", "-m", "vault.intake.child", function_path, *numbers]
 
 
-def _environment(home: Path) -> dict[str, str]:
-    return {
+def environment() -> dict[str, str]:
+    """Return what a child of ours needs of the environment, and no more: no setting and no secret."""
+    kept = {name: os.environ[name] for name in ("TMPDIR",) if name in os.environ}
+    return kept | {
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "TMPDIR": str(home),
-        "HOME": str(home),
         "LC_ALL": "C.UTF-8",
         "OMP_THREAD_LIMIT": "1",
     }

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vault.errors import WrongUseError
+from vault.intake.apart import Apart, OwnKeys
 from vault.intake.mail import MailTools
 from vault.intake.mime import MimeLimits
 from vault.intake.openpgp import OpenPgp
+from vault.intake.sandbox import ChildLimits
 from vault.intake.smime import Smime, SmimeKey, load_key
 from vault.settings import Settings, SmimeKeySettings, read_secret
 
@@ -17,11 +19,15 @@ def mail_tools(settings: Settings) -> Iterator[MailTools]:
 
     :raises WrongUseError: a key file or passphrase is missing or wrong.
     """
-    smime = Smime([_smime_key(one) for one in (settings.smime, *settings.smime.older)])
-    openpgp = OpenPgp(settings.openpgp.home, read_secret(settings.openpgp.passphrase_file))
+    keys = tuple(_smime_key(one) for one in (settings.smime, *settings.smime.older))
+    passphrase = read_secret(settings.openpgp.passphrase_file)
+    openpgp, limits = OpenPgp(settings.openpgp.home, passphrase), MimeLimits.of(settings.limits)
+    own = OwnKeys(str(settings.openpgp.home.absolute()), passphrase, keys, limits=limits)
+    apart = Apart(own, ChildLimits.of(settings.limits))
     try:
-        yield MailTools(openpgp=openpgp, smime=smime, limits=MimeLimits.of(settings.limits))
+        yield MailTools(openpgp=openpgp, smime=Smime(keys), limits=limits, apart=apart)
     finally:
+        apart.close()
         openpgp.close()
 
 
