@@ -14,7 +14,7 @@ SMIME_OPENS, SMIME_LASTS = "smime opens what is encrypted to it", "smime will fo
 NAMES = "smime.certificate_file names the mailbox"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def house() -> Iterator[MailKeyHouse]:
     with short_directory() as folder:
         make(folder / "k")
@@ -33,12 +33,12 @@ def test_fresh_keys_are_fit_and_a_trial_certificate_is_called_one(house: MailKey
     assert "self-signed" in found[3].why
 
 
-def test_what_would_lose_mail_is_unfit(house: MailKeyHouse) -> None:
+def test_what_would_lose_mail_is_unfit(house: MailKeyHouse, request: pytest.FixtureRequest) -> None:
     other = {"mailbox": {"address": "other@clinic.example"}}
+    wrong = {"passphrase_file": house.folder / "other"}
+    (house.folder / "other").write_text("this is another passphrase")
     (house.directory / "gnupg").chmod(0o750)
-    (house.directory / "other").write_text("this is another passphrase")
-
-    wrong = {"passphrase_file": house.directory / "other"}
+    request.addfinalizer(lambda: (house.directory / "gnupg").chmod(0o700))
 
     assert set(unfit(house.settings(**other))) == {PRIVATE, NAMES}
     assert set(unfit(house.settings(openpgp={"fingerprint": "0" * 40}))) == {OPENS}
@@ -56,7 +56,7 @@ def test_keys_that_end_soon_are_unfit(house: MailKeyHouse) -> None:
 
 
 def test_after_a_rotation_the_settings_that_were_printed_are_fit(house: MailKeyHouse) -> None:
-    old = MailKeyHouse(house.folder / "o")
+    old = MailKeyHouse(house.folder / "r")
     make_aged(old.directory, 700)
     before = old.settings()
 

@@ -43,8 +43,7 @@ def init(
 
     now = datetime.now(UTC)
     holder, mailbox = _who(name, address)
-    place = directory.absolute()
-    keys, made = make_mail_keys(place, passphrase_file, holder, mailbox, now, self_signed=self_signed)
+    keys, made = make_mail_keys(directory, passphrase_file, holder, mailbox, now, self_signed=self_signed)
     lines = [f"made {item}" for item in made] or ["everything stands already; nothing was changed"]
     told = ["", "in the settings:", *keys.settings_lines(now)]
     return Answer({"ok": True, "fingerprint": keys.fingerprint, "made": made}, [*lines, *told])
@@ -136,4 +135,4 @@ def _who(name: str | None, address: str | None) -> tuple[str, str]:
 def _keys(directory: Path | None, passphrase_file: Path | None, address: str) -> "MailKeys":
     from vault.intake.mailkeystore import in_directory, in_settings
 
-    return in_directory(directory.absolute(), passphrase_file, address) if directory else in_settings(load())
+    return in_directory(directory, passphrase_file, address) if directory else in_settings(load())

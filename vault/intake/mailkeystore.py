@@ -5,6 +5,7 @@ A directory from `dsr keys mail init` holds ``gnupg`` (gpg's home), ``passphrase
 run again.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -114,16 +115,16 @@ class MailKeys(Private):
 
     def settings_lines(self, now: datetime) -> Iterator[str]:
         """Write the two tables that the settings file needs for these keys, the newest certificate first."""
-        yield from ("[openpgp]", f'home = "{self.pgp.home}"', f'fingerprint = "{self.fingerprint}"')
-        yield f'passphrase_file = "{self.pgp.passphrase_file}"'
+        yield from ("[openpgp]", _line("home", self.pgp.home), _line("fingerprint", self.fingerprint or ""))
+        yield _line("passphrase_file", self.pgp.passphrase_file)
         pairs = {pair.key_file.name: pair for pair in self._pairs()}
         order = [key for key in reversed(ranked(_looks(pairs.values()), now)) if key.state is not KeyState.AWAITED]
         order.sort(key=lambda key: key.state is not KeyState.CURRENT)
         for number, key in enumerate(order):
             pair = pairs[key.name]
-            yield from ("", "[[smime.older]]" if number else "[smime]", f'key_file = "{pair.key_file}"')
-            yield f'certificate_file = "{pair.certificate_file}"'
-            yield f'passphrase_file = "{pair.passphrase_file}"'
+            yield from ("", "[[smime.older]]" if number else "[smime]", _line("key_file", pair.key_file))
+            yield _line("certificate_file", pair.certificate_file)
+            yield _line("passphrase_file", pair.passphrase_file)
 
     def export(self, into: Path, address: str, now: datetime) -> list[str]:
         """Write what others need: the public key, the certificate, and a Web Key Directory for both methods.
@@ -153,6 +154,10 @@ class MailKeys(Private):
         return files | {f"wkd/{path}": data for path, data in wkd_files(address, binary).items()}
 
 
+def _line(name: str, value: Path | str) -> str:
+    return f"{name} = {json.dumps(str(value), ensure_ascii=False)}"  # JSON's strings are TOML's
+
+
 def _looks(pairs: Iterable[OwnSmime]) -> list[OwnKey]:
     return [pair.look(KeyState.CURRENT) for pair in pairs]
 
@@ -163,7 +168,8 @@ def in_directory(directory: Path, passphrase_file: Path | None, address: str | N
     :param passphrase_file: where it lies elsewhere, such as among a container's secrets.
     :param address: picks the OpenPGP key; None leaves it open.
     """
-    secret = passphrase_file or directory / "passphrase"
+    directory = directory.absolute()
+    secret = passphrase_file.absolute() if passphrase_file else directory / "passphrase"
     pgp = OwnPgp(directory / "gnupg", secret)
     return MailKeys(pgp, pgp.find(address) if address else None, (), directory, secret)
 
