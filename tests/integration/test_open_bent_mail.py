@@ -1,16 +1,20 @@
 """Mail as programs and servers bend it: Exchange, list servers, old plug-ins, careless copying."""
 
 import quopri
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from email.message import EmailMessage
 from email.policy import SMTP
+from pathlib import Path
 
 import pytest
 
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.opened import Encryption, OpenedMail, Outcome, ProofKind
+from vault.intake.smime import Smime, load_key
 from vault.testing import mails
+from vault.testing.mailkeys import make_smime_identity
 from vault.testing.mailworld import LETTER, TEXT, MailWorld, mail_world
 
 HEAD = b"From: aino@example.fi\r\nMIME-Version: 1.0\r\n"
@@ -71,6 +75,9 @@ SERVERS: dict[str, Callable[[bytes], bytes]] = {
     ),
     "the control part lost": lambda c: mixed(EMPTY, part("application/octet-stream", c, "encrypted.asc")),
     "the ciphertext alone": lambda c: HEAD + part("application/octet-stream", c, "encrypted.asc"),
+    "the control part's type": lambda c: mixed(
+        part("application/octet-stream", VERSION), part("application/octet-stream", c), kind=b"multipart/encrypted"
+    ),
     "the type's case": lambda c: mixed(
         part("Application/PGP-Encrypted", VERSION), part("Application/Octet-Stream", c), kind=b"Multipart/Encrypted"
     ),
@@ -157,6 +164,23 @@ def test_a_text_that_was_encrypted_as_a_file_is_read(world: MailWorld, inline: b
         opened = world.open(message.as_bytes())
 
         assert (opened.outcome, opened.text) == (Outcome.OPENED, TEXT.strip())
+
+
+@pytest.mark.parametrize("order", ["OpenPGP in S/MIME", "S/MIME in OpenPGP"])
+def test_one_kind_of_encryption_within_the_other_is_opened(
+    world: MailWorld, sealed: bytes, tmp_path: Path, order: str
+) -> None:
+    clinic = make_smime_identity(tmp_path, "Clinic", "requests@clinic.example")
+    key = load_key(clinic.key.read_bytes() + clinic.certificate.read_bytes(), None)
+    outer = ["openssl", "cms", "-encrypt", "-aes256", "-binary", "-outform", "SMIME", "-recip", str(clinic.certificate)]
+    entity = SERVERS["the type's case"](sealed).removeprefix(HEAD) if order == "OpenPGP in S/MIME" else LETTER.entity()
+    enveloped = subprocess.run(outer, input=entity, check=True, capture_output=True).stdout
+    if order == "S/MIME in OpenPGP":
+        enveloped = SERVERS["Exchange 2007"](mails.encrypt(world.aino, enveloped, world.key, sign=False))
+
+    opened = open_mail(HEAD + enveloped.removeprefix(HEAD), replace(world.tools, smime=Smime([key])))
+
+    assert (opened.outcome, opened.text, opened.reason) == (Outcome.OPENED, TEXT.strip(), "")
 
 
 def clear_signed(world: MailWorld) -> tuple[bytes, MailTools]:

@@ -125,7 +125,7 @@ def _detached(root: Part) -> Layer:
 
 
 def _encrypted(root: Part, *, whole_only: bool) -> Iterator[Layer]:
-    wrapped = any(part.type == "application/pgp-encrypted" or _is_version(part) for part in root.parts)
+    wrapped = any(_is_control(part) for part in root.parts)
     waiting = [root]
     while waiting:
         part = waiting.pop()
@@ -165,6 +165,10 @@ def _stands_alone(root: Part, found: Part) -> bool:
     )
 
 
+def _is_control(part: Part) -> bool:
+    return part.type == "application/pgp-encrypted" or _is_version(part)
+
+
 def _is_version(part: Part) -> bool:
     """Tell the control part of OpenPGP/MIME, also where a server changed its type (RFC 3156 section 4)."""
     return part.content[:_LONGEST_CONTROL].strip().lower() == _VERSION
@@ -172,7 +176,7 @@ def _is_version(part: Part) -> bool:
 
 def _pgp_mime(part: Part) -> Part:
     """Return the part that holds the ciphertext of a multipart/encrypted (RFC 3156 section 4)."""
-    if len(part.parts) != 2 or part.parts[0].type != "application/pgp-encrypted":  # noqa: PLR2004 - version, message
+    if len(part.parts) != 2 or not _is_control(part.parts[0]):  # noqa: PLR2004 - version, message
         raise UnreadableError("mail_encryption_malformed", _ADVICE)
     return part.parts[1]
 
