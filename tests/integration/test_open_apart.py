@@ -3,6 +3,8 @@
 import io
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -173,3 +175,11 @@ def test_only_what_was_packed_is_unpacked(data: bytes) -> None:
     for wrong in (data, packed):
         with pytest.raises(UnreadableError, match="child_failed"):
             unpack(OpenedMail, io.BytesIO(wrong).read)
+
+
+def test_a_child_starts_without_what_it_does_not_need() -> None:
+    script = "import sys, vault.intake.apartchild; print('pydantic' in sys.modules, 'vault.settings' in sys.modules)"
+
+    said = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert said.split() == ["False", "False"]
