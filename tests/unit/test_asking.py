@@ -1,10 +1,13 @@
 """What a mail asks for by its form: in its own words, in an attached PDF, filled in on a screen or printed flat."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from vault.cli import main
 from vault.domain.request import AnswerBy, RequestKind
 from vault.intake import asking
 from vault.intake.asking import read_asked
@@ -108,6 +111,14 @@ def test_what_is_not_one_form_of_ours_is_none(change: Any) -> None:
 def test_an_empty_form_says_nothing(language: str) -> None:
     assert read_text_form(write_text_form(language)) is None
     assert read_text_form(re.sub(": \n", ": ____\n", write_text_form(language)).replace("[ ]", "[_]")) is None
+
+
+def test_the_command_writes_the_form_for_mails(tmp_path: Path) -> None:
+    out = tmp_path / "form.txt"
+
+    done = CliRunner().invoke(main, ["form", "--text", "--language", "sv", "--out", str(out), "--json"])
+
+    assert (done.exit_code, out.read_text("utf-8")) == (0, write_text_form("sv"))
 
 
 def test_two_answers_where_one_may_stand_are_none() -> None:

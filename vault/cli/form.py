@@ -1,4 +1,4 @@
-"""``dsr form``: write the empty request form as a PDF that can be printed or filled in on a screen."""
+"""``dsr form``: write the empty request form: a PDF to print or to fill in on a screen, or lines for a mail."""
 
 import hashlib
 from pathlib import Path
@@ -10,15 +10,17 @@ from vault.cli.output import Answer, answering
 from vault.errors import WrongUseError
 from vault.intake.formpdf import Sender, print_form
 from vault.intake.forms import INSPECTION_1
+from vault.intake.textform import write_text_form
 
 
 @click.command("form", short_help="Write the request form as a fillable PDF.")
 @click.option("--language", type=click.Choice(INSPECTION_1.languages), default="fi", show_default=True)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The PDF to write.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
+@click.option("--text", is_flag=True, help="Write lines to fill in within a mail, in place of the PDF.")
 @answering
-def form(language: str, out: Path) -> Answer:
+def form(language: str, out: Path, text: bool) -> Answer:
     """Write the request form; with settings, it carries the controller's name and address."""
-    data = print_form(INSPECTION_1, language, _sender())
+    data = write_text_form(language).encode() if text else print_form(INSPECTION_1, language, _sender())
     try:
         out.write_bytes(data)
     except OSError as error:
