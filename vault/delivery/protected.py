@@ -8,7 +8,7 @@ import secrets
 from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP
 
-SUBJECT_OUTSIDE = "[...]"  # RFC 9788 section 3.2.1, hcp_baseline
+SUBJECT_OUTSIDE = "[...]"  # RFC 9788, the policy hcp_baseline
 _CIPHER = b'; hp="cipher";\r\n protected-headers="v1"'  # the second word is what older programs look for
 _STRUCTURE = (b"mime-version:", b"content-")
 

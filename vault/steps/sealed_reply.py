@@ -133,7 +133,7 @@ def _openpgp(ours: OpenPgpSettings, payload: bytes, key: bytes) -> bytes | None:
 
 
 def _smime(ours: SmimeSettings, payload: bytes, certificate: bytes) -> bytes | None:
-    """Sign and then encrypt (RFC 8551 section 3.6), in the cipher that every S/MIME program reads."""
+    """Sign and then encrypt (RFC 8551 section 3.7), in the cipher that every S/MIME program reads."""
     entity = _smime_signed(ours, payload) if _held(ours) else payload
     try:
         run = run_tool(_ENVELOPES, entity, cwd=Path("/"), limits=_LIMITS, files={"certificate": certificate})
