@@ -13,19 +13,8 @@ from vault.intake.opened import Outcome
 
 ROOT = Path(vault.__file__).parent
 MODULES = (
-    "mail",
-    "layers",
-    "armour",
-    "openpgp",
-    "gpg",
-    "gpgstatus",
-    "smime",
-    "cms",
-    "ber",
-    "mime",
-    "tool",
-    "sandbox",
-    "apart",
+    *("mail", "agent", "apart", "layers", "armour", "openpgp", "gpg", "gpgstatus", "smime", "cms", "ber", "mime"),
+    *("tool", "sandbox"),
 )
 ERRORS = {"UnreadableError", "WrongUseError", "OutOfReachError"}
 NOT_OF_MAIL = {"child_function"}  # a slip of a programmer

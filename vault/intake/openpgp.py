@@ -7,14 +7,12 @@ DECRYPTION_OKAY; the second reads what is inside without any secret key. gpg get
 no key server, no network and no terminal.
 """
 
-import subprocess
-import threading
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from vault.domain.private import Private
-from vault.errors import OutOfReachError, UnreadableError, WrongUseError
+from vault.errors import UnreadableError, WrongUseError
+from vault.intake.agent import Agent
 from vault.intake.gpg import ADVICE, Gpg, Read, empty_home
 from vault.intake.gpgstatus import Statuses, dead_keys, parse_statuses, primary_fingerprint
 from vault.intake.opened import Decrypted, SenderProof, SignedContent
@@ -22,7 +20,6 @@ from vault.intake.sandbox import ChildLimits, private_directory
 
 DEFAULT_LIMITS = ChildLimits(seconds=60.0, output=200_000_000)
 _LONGEST_HOME = 70  # characters; the agent's sockets stand below it and must stay under 108
-_AGENT_SECONDS = 60.0  # how long a started agent is taken to be alive
 _OPERATOR_FAULTS = frozenset({11, 85, 99})  # bad passphrase, no pinentry, cancelled: ours, not the mail's
 _ANONYMOUS = "0" * 16  # the key id of a hidden recipient (RFC 9580 section 5.1.8)
 _KEY_STAYS_SHUT = "our OpenPGP key does not open; correct the file that openpgp.passphrase_file names"
@@ -41,9 +38,7 @@ class OpenPgp(Private):
         self._home = home.absolute() if home else None
         self._passphrase = passphrase
         self._limits = limits or DEFAULT_LIMITS
-        self._agent_seen = -_AGENT_SECONDS
-        self._agent_is_ours = False
-        self._starting = threading.Lock()
+        self._agent = Agent()
         self._dead: dict[str, str] | None = None
         self._passphrase_fits = False
 
@@ -65,7 +60,7 @@ class OpenPgp(Private):
         asking = ["error"] if self._passphrase is None else ["loopback", "--passphrase-file", "{passphrase}"]
         with private_directory() as place:
             home = self._short_home(place)
-            self._start_agent(home)
+            self._agent.start(home)
             gpg, how = Gpg(place, home, self._limits), ["--pinentry-mode", *asking]
             run = gpg.run([*how, "--unwrap", "--decrypt"], message, files)
             statuses = parse_statuses(run.status)
@@ -92,26 +87,21 @@ class OpenPgp(Private):
 
         :raises OutOfReachError: it does not start.
         """
-        if self._home is not None and time.monotonic() - self._agent_seen >= _AGENT_SECONDS:
+        if self._home is not None and not self._agent.seen:
             with private_directory() as place:
-                self._start_agent(self._short_home(place))
+                self._agent.start(self._short_home(place))
 
     def close(self) -> None:
         """End the agent, if this object started it."""
-        if self._agent_is_ours:
+        if self._agent.ours:
             with private_directory() as place:
-                subprocess.run(
-                    ["gpgconf", "--homedir", str(self._short_home(place)), "--kill", "gpg-agent"],
-                    capture_output=True,
-                    check=False,
-                )
-            self._agent_is_ours = False
-            self._agent_seen = -_AGENT_SECONDS
+                self._agent.end(self._short_home(place))
 
     def _require_passphrase(self, gpg: Gpg, how: list[str], files: dict[str, bytes]) -> None:
         """Prove, once, that every key of ours opens: of a hidden recipient gpg says nothing but "no key" if not.
 
-        The export is gpg's one way to unlock all of them; what it prints is locked again, and thrown away.
+        An export is gpg's one way to unlock all of them; it is thrown away, but never by gpg's --output to /dev/null:
+        gpg removes an output that it could not finish, and root may remove that one.
         """
         if self._passphrase_fits:
             return
@@ -129,24 +119,6 @@ class OpenPgp(Private):
         if self._dead is None:
             self._dead = dead_keys(gpg.run(["--no-autostart", "--with-colons", "--list-keys"]).output)
         return self._dead.get(used, "")
-
-    def _start_agent(self, home: Path) -> None:
-        """Start the agent before gpg would: it lives on, so it must not inherit one mail's limits."""
-        with self._starting:
-            self._start_agent_once(home)
-
-    def _start_agent_once(self, home: Path) -> None:
-        if time.monotonic() - self._agent_seen < _AGENT_SECONDS:
-            return
-        asks = ["gpg-connect-agent", "--homedir", str(home), "--no-autostart", "GETINFO pid", "/bye"]
-        running = b"OK" in subprocess.run(asks, capture_output=True, check=False).stdout  # it exits with 0 either way
-        launch = ["gpgconf", "--homedir", str(home), "--launch", "gpg-agent"]
-        if not running and subprocess.run(launch, capture_output=True, check=False, cwd="/").returncode != 0:
-            raise OutOfReachError(
-                "openpgp_agent", "gpg's agent does not start; try `gpgconf --launch gpg-agent` by hand"
-            )
-        self._agent_is_ours = self._agent_is_ours or not running
-        self._agent_seen = time.monotonic()
 
     def _short_home(self, place: Path) -> Path:
         if self._home is None:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from vault.domain.private import Private
+from vault.intake.agent import end_agent
 
 _LIFETIME = dt.timedelta(days=365)
 
@@ -42,10 +43,8 @@ class PgpHome(Private):
         self.gpg("--import", data=key.encode())
 
     def close(self) -> None:
-        """End the agent."""
-        subprocess.run(
-            ["gpgconf", "--homedir", str(self.path), "--kill", "gpg-agent"], capture_output=True, check=False
-        )
+        """End the agent, and wait until it is gone."""
+        end_agent(self.path)
 
 
 def make_pgp_home(path: Path, name: str, email: str, algorithm: str = "future-default") -> PgpHome:
