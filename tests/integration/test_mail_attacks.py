@@ -15,7 +15,7 @@ from vault.intake.mail import open_mail
 from vault.intake.opened import OpenedMail, Outcome, ProofKind
 from vault.intake.sandbox import ChildLimits
 from vault.testing import mailattacks_bombs, mailattacks_crypto, mailattacks_limits, mailattacks_mime
-from vault.testing.mailattacks import ATTACKS, BAIT, CANARY, VICTIM, Attack, Prey, prey
+from vault.testing.mailattacks import ATTACKS, BAIT, CANARY, MALLORY, VICTIM, Attack, Prey, prey
 
 MODULES = (
     mailattacks_bombs,
@@ -140,6 +140,12 @@ def test_no_program_that_opens_mail_calls_anybody(hunted: Prey, tmp_path: Path) 
     assert run.stdout.split().count("opened") >= 4
     calls = [line for line in trace.read_text().splitlines() if "AF_INET" in line]
     assert [f"htons({control})" in line for line in calls] == [True]
+
+
+def test_who_sent_a_refused_mail_is_known(hunted: Prey) -> None:
+    opened = open_mail(ATTACKS["parts_without_end"].make(hunted), hunted.tools)
+
+    assert (opened.outcome, opened.headers.from_address) == (Outcome.REFUSED, MALLORY)
 
 
 def test_each_kind_of_attack_is_tried() -> None:

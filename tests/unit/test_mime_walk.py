@@ -1,10 +1,12 @@
 """The MIME walk: exact bytes, hard limits, harmless names."""
 
+import time
+
 import pytest
 
 from vault.errors import UnreadableError
 from vault.intake.headers import clean, date, decode_text, decode_words, file_name, mailbox, message_ids, parameters
-from vault.intake.mime import MimeLimits, canonical, parse
+from vault.intake.mime import MimeLimits, canonical, head, parse
 
 MULTIPART = (
     b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=X\r\n\r\npreamble\r\n"
@@ -210,3 +212,23 @@ def test_cleaning_and_canonical_line_ends() -> None:
     assert clean("a\r\nb\rc\x00\x9b\u2066d\te") == "a\nb\ncd\te"
     assert canonical(b"a\nb\r\nc") == b"a\r\nb\r\nc"
     assert file_name("/") == ""
+
+
+@pytest.mark.parametrize(
+    "value", [" " * 1000 + "<", "x" + " " * 900 + "y <", "a " * 500 + "<", '"' + "\\a" * 500, "a@" + "b-" * 200]
+)
+def test_no_sender_costs_its_cube(value: str) -> None:
+    begin = time.process_time()
+
+    assert mailbox(value) is None
+    assert time.process_time() - begin < 0.1
+
+
+def test_the_headers_of_a_broken_mail_are_read_all_the_same() -> None:
+    data = b"From: a@b.example\r\nContent-Type: multipart/mixed\r\n\r\ntext"
+
+    assert head(data).header("from") == "a@b.example"
+    with pytest.raises(UnreadableError, match="mail_without_parts"):
+        parse(data)
+    with pytest.raises(UnreadableError, match="mail_headers_too_large"):
+        head(b"a:\n" * 20, MimeLimits(fields=10))

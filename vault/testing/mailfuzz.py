@@ -126,7 +126,7 @@ def find_armour(data: bytes) -> None:
         for block in armour.armour_blocks(data, label, end):
             armour.clear_signed_text(block)
     for block in armour.armour_blocks(data, b"PGP MESSAGE"):
-        _refused(armour.packets, block)
+        _refused(armour.message_packets, block)
     armour.message_packets(data)
 
 
