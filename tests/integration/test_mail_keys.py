@@ -2,9 +2,10 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from vault.errors import OutOfReachError, WrongUseError
 from vault.intake.mailkeystore import in_settings, make_mail_keys
 from vault.intake.ownkeys import KeyState, complaints
 from vault.intake.wkd import wkd_hash
+from vault.steps.mail_tools import mail_tools
 from vault.testing.mailkeyhouse import (
     ADDRESS,
     NAME,
@@ -255,6 +257,34 @@ def test_keys_that_the_settings_name_elsewhere_are_rotated_beside_them(
     assert second == []
     assert smime == {"own.key": "current"} | ({"smime-1.key": "unnamed"} if made else {})
     assert keys.current_smime(now) == keys.named[0]
+
+
+@pytest.mark.parametrize("act", [rotate, make])
+def test_a_key_ring_that_a_dying_gpg_left_aside_is_put_back(
+    house: MailKeyHouse, act: Callable[[Path], list[str]]
+) -> None:
+    make_aged(house.directory, 400)
+    mail = house.encrypt(house.keys.pgp.public_key(house.keys.fingerprint or ""), TEXT)
+    ring = house.directory / "gnupg/pubring.kbx"
+    ring.rename(ring.with_name("pubring.kbx~"))  # what gpg leaves when it is killed between its two renames
+
+    act(house.directory)
+
+    assert act(house.directory) == []
+    assert house.decrypt(mail) == TEXT
+
+
+def test_no_mail_is_judged_without_our_key(house: MailKeyHouse) -> None:
+    make(house.directory)
+    settings = house.settings()
+    ring = house.directory / "gnupg/pubring.kbx"
+
+    ring.rename(ring.with_name("pubring.kbx~"))
+    with mail_tools(settings):
+        assert ring.exists()
+    shutil.rmtree(house.directory / "gnupg/private-keys-v1.d")
+    with pytest.raises(WrongUseError, match="openpgp_key_missing"), mail_tools(settings):
+        pass
 
 
 # --- status

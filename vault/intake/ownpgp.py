@@ -64,8 +64,29 @@ class OwnPgp(Private):
         opening = ranked([key for key in found if "encrypt" in key.uses], now)
         return [*ranked([key for key in found if "encrypt" not in key.uses], now), *opening]
 
+    def require(self, fingerprint: str) -> None:
+        """Let pass a home that holds this key; without it every mail to us would seem to be for somebody else.
+
+        :raises WrongUseError: it does not; no mail may be judged with it.
+        """
+        self._mend()
+        if not any(key.held for key, primary in self._listed(fingerprint) if primary == fingerprint):
+            raise WrongUseError(
+                "openpgp_key_missing", "openpgp.home lacks the key that openpgp.fingerprint names; bring it back"
+            )
+
+    def _mend(self) -> None:
+        """Put gpg's key ring back if gpg died while it exchanged it, after moving the old one aside."""
+        aside = self.home / "pubring.kbx~"
+        try:
+            if aside.is_file():
+                write_once(self.home / "pubring.kbx", aside.read_bytes(), 0o600)  # never over one that gpg puts there
+        except OSError as error:
+            raise unwritable(error) from None
+
     def find(self, address: str) -> str | None:
         """Return the fingerprint of our oldest key for an address that is alive, else of the oldest expired one."""
+        self._mend()
         rows = [key for key, primary in self._listed(f"<{address}>") if key.name == primary and key.held]
         found = [key for key in rows if key.state is not KeyState.REVOKED and key.made is not None]
         order = sorted(found, key=lambda key: (key.state is KeyState.EXPIRED, key.made, key.name))
@@ -84,6 +105,7 @@ class OwnPgp(Private):
             raise WrongUseError("mail_key_name", "give the name of the controller in plain letters")
         self._prepare()
         with alone(self.home / "gpg.conf"):
+            self._mend()
             if self.find(address) is None:
                 self._change("--quick-generate-key", f"{name.strip()} <{address}>", "ed25519", "cert,sign", _LIFETIME)
             fingerprint = self.find(address)
@@ -101,8 +123,7 @@ class OwnPgp(Private):
         :raises WrongUseError: no such key is here.
         :raises OutOfReachError: gpg does not do it.
         """
-        if not self.keys(fingerprint, now):
-            raise WrongUseError("mail_key_missing", "the OpenPGP home lacks this key; run `dsr keys mail init`")
+        self.require(fingerprint)
         with alone(self.home / "gpg.conf"):
             self._let_live(fingerprint, now, after)  # first: gpg adds nothing to an expired key
             newest = self._newest(fingerprint, now)

@@ -8,6 +8,7 @@ from vault.intake.apart import Apart, OwnKeys
 from vault.intake.mail import MailTools
 from vault.intake.mime import MimeLimits
 from vault.intake.openpgp import OpenPgp
+from vault.intake.ownpgp import OwnPgp
 from vault.intake.sandbox import ChildLimits
 from vault.intake.smime import Smime, SmimeKey, load_key
 from vault.settings import Settings, SmimeKeySettings, read_secret
@@ -17,8 +18,9 @@ from vault.settings import Settings, SmimeKeySettings, read_secret
 def mail_tools(settings: Settings) -> Iterator[MailTools]:
     """Yield the controller's own keys for opening mail; gpg's agent ends with the block.
 
-    :raises WrongUseError: a key file or passphrase is missing or wrong.
+    :raises WrongUseError: a key file or passphrase is missing or wrong, or the OpenPGP home lacks our key.
     """
+    OwnPgp(settings.openpgp.home, settings.openpgp.passphrase_file).require(settings.openpgp.fingerprint.upper())
     keys = tuple(_smime_key(one) for one in (settings.smime, *settings.smime.older))
     passphrase = read_secret(settings.openpgp.passphrase_file)
     openpgp, limits = OpenPgp(settings.openpgp.home, passphrase), MimeLimits.of(settings.limits)
