@@ -25,15 +25,18 @@ def inspect() -> None:
 @answering
 def mail(file: Path, gnupg_home: Path | None, smime_keys: tuple[Path, ...], passwords: tuple[str, ...]) -> Answer:
     """Open one mail and say what it holds."""
+    from vault.intake.apart import Apart, OwnKeys
     from vault.intake.mail import MailTools, open_mail
     from vault.intake.openpgp import OpenPgp
     from vault.intake.smime import Smime, load_any_key
 
-    openpgp = OpenPgp(gnupg_home)
-    smime = Smime([load_any_key(path.read_bytes(), passwords) for path in smime_keys])
+    keys = tuple(load_any_key(path.read_bytes(), passwords) for path in smime_keys)
+    openpgp, home = OpenPgp(gnupg_home), str(gnupg_home.absolute()) if gnupg_home else None
+    apart = Apart(OwnKeys(home, smime=keys))
     try:
-        opened = open_mail(_read(file), MailTools(openpgp, smime))
+        opened = open_mail(_read(file), MailTools(openpgp, Smime(keys), apart=apart))
     finally:
+        apart.close()
         openpgp.close()
     data = opened.to_json()
     return Answer(data, ok=data["outcome"] in _GOOD)
