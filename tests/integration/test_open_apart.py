@@ -183,3 +183,30 @@ def test_a_child_starts_without_what_it_does_not_need() -> None:
     said = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True).stdout
 
     assert said.split() == ["False", "False"]
+
+
+def test_a_child_ends_with_its_parent() -> None:
+    script = (
+        "import time\nfrom vault.intake.apart import Apart, OwnKeys\napart = Apart(OwnKeys())\n"
+        "apart.open(b'From: a@b.example\\n\\nhei')\nprint(apart._take()._process.pid, flush=True); time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = Path("/proc", parent.stdout.readline().strip(), "cmdline")
+    assert b"apartchild" in child.read_bytes()
+
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+
+    until = time.monotonic() + 20
+    while _runs(child) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not _runs(child)
+
+
+def _runs(cmdline: Path) -> bool:
+    try:
+        return bool(cmdline.read_bytes())  # a dead one's is empty until somebody looks
+    except (FileNotFoundError, ProcessLookupError):
+        return False
