@@ -46,7 +46,7 @@ def _insides(prey: Prey) -> Iterator[bytes]:
     yield world.aino.gpg("--clear-sign", data=text)
     yield world.aino.public_key().encode()
     signed = world.aino.gpg("--sign", data=text)
-    yield world.aino.gpg("--status-fd", "1", "--output", "/dev/null", "--yes", "--decrypt", data=signed)
+    yield world.aino.gpg("--status-fd", "1", "--decrypt", data=signed)
     yield world.aino.gpg("--with-colons", "--fingerprint", "--list-keys")
     keys = ("-signer", str(prey.aino.certificate), "-inkey", str(prey.aino.key))
     certificate = str(prey.clinic.certificate)
