@@ -217,11 +217,13 @@ def keyring(house: House) -> dict[str, tuple[bytes, bool]]:
     """OpenPGP keys of every sort, and whether a reply may be encrypted to each."""
     made: dict[str, tuple[bytes, bool]] = {"hers": (key_of(house.aino), True)}
 
-    def home(name: str, email: str = AINO, algorithm: str = "future-default", life: str = "never") -> PgpHome:
+    def home(
+        name: str, email: str = AINO, algorithm: str = "future-default", life: str = "never", year: int = 0
+    ) -> PgpHome:
         path = house.base / f"k{len(made)}{name[:1]}"
         path.mkdir(mode=0o700)
         one = PgpHome(path, "")
-        past = ["--faked-system-time", "20200101T000000!"] if life == "1d" else []
+        past = ["--faked-system-time", f"{year}0101T000000!"] if year else []
         one.gpg(*past, "--passphrase", "", "--quick-generate-key", f"A <{email}>", algorithm, "default", life)
         rows = one.gpg(*past, "--with-colons", "--list-secret-keys").decode().splitlines()
         return PgpHome(path, next(row.split(":")[9] for row in rows if row.startswith("fpr:")))
@@ -230,11 +232,11 @@ def keyring(house: House) -> dict[str, tuple[bytes, bool]]:
         made[name] = (key_of(one) if armoured else one.gpg("--export"), usable)
         one.close()
 
-    add("binary", home("binary"), usable=True, armoured=False)
-    add("upper case", home("upper", AINO.upper()), usable=True)
+    add("binary", home("binary", year=2024), usable=True, armoured=False)
+    add("upper case", home("upper", AINO.upper(), year=2023), usable=True)
     add("other address", home("other", "mallory@evil.example"))
     add("address in the name", home("name", f"{AINO}> <mallory@evil.example"))
-    add("expired", home("expired", life="1d"))
+    add("expired", home("expired", life="1d", year=2020))
     add("signs only", home("signs", algorithm="ed25519"))
     weak = home("weak", algorithm="rsa2048")
     weak.gpg("--passphrase", "", "--quick-add-key", weak.fingerprint, "rsa1024", "encr", "never")
@@ -267,14 +269,13 @@ def test_of_all_keys_the_signers_is_taken_and_else_the_newest(
 ) -> None:
     assert set(keyring) == set(KEYS)
     everything = [data for data, _ in keyring.values()]
-    newest = choose_reply_key(AINO, everything)
-    hers = choose_reply_key(AINO, [keyring["hers"][0]])
-    assert hers is not None
+    newest, older = (choose_reply_key(AINO, [keyring[name][0]]) for name in ("hers", "binary"))
     assert newest is not None
-    listing = house.aino.gpg("--with-colons", "--show-keys", data=hers.key).decode()
+    assert older is not None
+    listing = house.aino.gpg("--with-colons", "--show-keys", data=older.key).decode()
     fingerprint = next(row.split(":")[9] for row in listing.splitlines() if row.startswith("fpr:"))
-    assert choose_reply_key(AINO, everything, signer=fingerprint) == hers
-    assert newest.key != hers.key
+    assert choose_reply_key(AINO, everything) == newest
+    assert choose_reply_key(AINO, everything, signer=fingerprint) == older
 
 
 @pytest.mark.parametrize(
