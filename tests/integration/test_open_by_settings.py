@@ -1,5 +1,6 @@
 """What the settings name opens mail: the current S/MIME key, the older ones, and nothing when one of them is spoilt."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,21 @@ def openpgp() -> Iterator[OpenPgpSettings]:
         PgpHome(base / "c", "").close()
 
 
+NAMES = ("new", "old", "oldest")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("keys")
+    for name in NAMES:
+        make_smime(base / name)
+    return base
+
+
 @pytest.fixture
-def keys(tmp_path: Path) -> list[SmimeKeySettings]:
-    return [make_smime(tmp_path / name) for name in ("new", "old", "oldest")]
+def keys(made: Path, tmp_path: Path) -> list[SmimeKeySettings]:
+    shutil.copytree(made, tmp_path / "keys")
+    return [make_smime(tmp_path / "keys" / name) for name in NAMES]  # finds what is there
 
 
 def settings(openpgp: OpenPgpSettings, keys: list[SmimeKeySettings]) -> Settings:

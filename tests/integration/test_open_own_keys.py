@@ -17,6 +17,7 @@ from vault.testing.mailkeys import PgpHome, make_pgp_home
 from vault.testing.mailworld import LETTER, TEXT, short_directory
 
 PASSPHRASE = "a passphrase of ours"
+QUICK = ("--s2k-count", "65536")
 THEN, LATER = "20240101T000000", "20240201T000000"
 
 
@@ -126,7 +127,7 @@ def test_of_a_mail_with_many_hidden_recipients_ours_opens(clinic: Clinic) -> Non
 
 
 def test_a_password_beside_our_key_does_not_matter(clinic: Clinic) -> None:
-    loopback = ("--pinentry-mode", "loopback", "--passphrase", "theirs", "--symmetric")
+    loopback = ("--pinentry-mode", "loopback", "--passphrase", "theirs", *QUICK, "--symmetric")
 
     assert clinic.open(clinic.sealed(*loopback, to=f"{clinic.keys[1]}!")).text == TEXT.strip()
     alone = clinic.writer.gpg("--armor", *loopback, data=LETTER.entity())
@@ -137,7 +138,7 @@ def test_a_password_beside_our_key_does_not_matter(clinic: Clinic) -> None:
 
 def test_our_passphrase_is_no_password_for_strangers(clinic: Clinic) -> None:
     """Somebody who guessed it must not get a message opened without a key: no answer may confirm the guess."""
-    loopback = ("--pinentry-mode", "loopback", "--passphrase", PASSPHRASE, "--symmetric")
+    loopback = ("--pinentry-mode", "loopback", "--passphrase", PASSPHRASE, *QUICK, "--symmetric")
 
     opened = clinic.open(clinic.writer.gpg("--armor", *loopback, data=LETTER.entity()))
 
