@@ -97,9 +97,8 @@ def test_a_mail_for_somebody_else_stays_closed(world: MailWorld, sign: bool) -> 
 def test_a_password_is_no_key(world: MailWorld) -> None:
     sealed = world.aino.gpg("--armor", "--passphrase", "x", "--pinentry-mode", "loopback", "--symmetric", data=b"x")
 
-    mail = pgp_mime(LETTER.headers(), sealed).as_bytes()
-
-    assert_sealed(world.open(mail), Outcome.UNDECRYPTABLE, "pgp_password_only")
+    opened = world.open(pgp_mime(LETTER.headers(), sealed).as_bytes())
+    assert_sealed(opened, Outcome.UNDECRYPTABLE, "pgp_password_only")
 
 
 def unprotected(world: MailWorld) -> bytes:
@@ -112,9 +111,7 @@ def unprotected(world: MailWorld) -> bytes:
 def test_a_message_without_integrity_protection_is_thrown_away(world: MailWorld) -> None:
     sealed = unprotected(world)
 
-    opened = world.open(attached(sealed, "message.gpg"))
-
-    assert_sealed(opened, Outcome.UNDECRYPTABLE, "pgp_unprotected")
+    assert_sealed(world.open(attached(sealed, "message.gpg")), Outcome.UNDECRYPTABLE, "pgp_unprotected")
 
 
 def attached(data: bytes, name: str, kind: str = "octet-stream") -> bytes:
