@@ -21,7 +21,7 @@ from vault.intake.message import RENUMBERED, Mailbox, Message
 from vault.steps.mail_identity import Lying, identities, mailbox_mark, source_marks
 from vault.steps.parts import Parts
 from vault.steps.reading_mail import read_message
-from vault.steps.receive import Incoming, Taken, take
+from vault.steps.receive import Incoming, Stored, Taken, commit, store
 from vault.steps.receive_post import acknowledge
 from vault.steps.unopened import too_large, unread
 from vault.storage import mailroom
@@ -45,7 +45,7 @@ class _Reading(Private):
     message: Message
     lying: Lying
     mark: bytes
-    incoming: Future[Incoming]
+    stored: Future[Stored | OutOfReachError]
 
 
 @dataclass(slots=True)
@@ -131,8 +131,19 @@ class MailRound(Private):
         return ahead
 
     def _submit(self, message: Message, lying: Lying, mark: bytes) -> _Reading:
-        read = too_large if message.too_large else read_message
-        return _Reading(message, lying, mark, self.pool.submit(read, message, self.tools))
+        return _Reading(message, lying, mark, self.pool.submit(self._store, message, lying))
+
+    def _store(self, message: Message, lying: Lying) -> Stored | OutOfReachError:
+        """Open a message and store its original; a store that is away is given back, for it ends the round."""
+        incoming = (too_large if message.too_large else read_message)(message, self.tools)
+        return self._stored(incoming, lying)
+
+    def _stored(self, incoming: Incoming, lying: Lying) -> Stored | OutOfReachError:
+        lying = replace(lying, message_id=incoming.particulars.get("message_id") or None)
+        try:
+            return store(self.parts, replace(incoming, lying=lying))
+        except OutOfReachError as error:
+            return error
 
     def _alone(
         self, message: Message, lying: Lying, mark: bytes, ahead: "deque[_Reading]", pending: "deque[_Reading]"
@@ -143,7 +154,7 @@ class MailRound(Private):
         with self.parts.database.connect() as connection:
             tries = mailroom.begin(connection, [mark], self.parts.now())[mark]
         if tries > _TRIES:
-            self._take(_Reading(message, lying, mark, _done(unread(message))))
+            self._take(_Reading(message, lying, mark, _done(self._stored(unread(message), lying))))
         else:
             self._take(self._submit(message, lying, mark))
 
@@ -159,17 +170,17 @@ class MailRound(Private):
         self._record()
 
     def _take(self, reading: _Reading) -> None:
-        incoming = self._opened(reading)
-        taken = self._taken(reading, incoming) if incoming else None
+        stored = self._opened(reading)
+        taken = self._taken(reading, stored) if stored else None
         self._begun.discard(reading.mark)
-        if incoming is None or taken is None:
+        if stored is None or taken is None:
             return
         self._clear(reading.message, taken.arrival_ref, kept=reading.lying.kept)
         if taken.fresh:
             self.refs.append(taken.case.ref)
         else:
             self._innocent.append(reading.mark)
-        self._sent = self._sender.submit(self._acknowledge, taken, incoming.particulars)
+        self._sent = self._sender.submit(self._acknowledge, taken, stored.incoming.particulars)
 
     def _acknowledge(self, taken: Taken, particulars: dict[str, Any]) -> None:
         try:
@@ -177,10 +188,13 @@ class MailRound(Private):
         except Exception as error:  # noqa: BLE001 - the case stands and its notice is intended: others must not wait
             self.faults.append(_fault(error))
 
-    def _opened(self, reading: _Reading) -> Incoming | None:
-        """Return what was read; None when the message stays."""
+    def _opened(self, reading: _Reading) -> Stored | None:
+        """Return what was read and stored; None when the message stays.
+
+        :raises OutOfReachError: a store does not answer: no other message would fare better.
+        """
         try:
-            incoming = reading.incoming.result()
+            stored = reading.stored.result()
         except (WrongUseError, OutOfReachError) as error:  # our keys, our agent: not the message's fault
             self._innocent.append(reading.mark)
             self.faults.append(error)
@@ -188,17 +202,18 @@ class MailRound(Private):
         except Exception as error:  # noqa: BLE001 - a fault of ours in one message must not stop those behind it
             self.faults.append(_fault(error))
             return None
-        message_id = incoming.particulars.get("message_id")
-        return replace(incoming, lying=replace(reading.lying, message_id=message_id or None))
+        if isinstance(stored, OutOfReachError):
+            raise stored
+        return stored
 
-    def _taken(self, reading: _Reading, incoming: Incoming) -> Taken | None:
+    def _taken(self, reading: _Reading, stored: Stored) -> Taken | None:
         """Commit one message; None when it stays.
 
         :raises OutOfReachError: a store does not answer: no other message would fare better.
         """
         for _ in range(_CONFLICTS):
             try:
-                return take(self.parts, incoming)
+                return commit(self.parts, stored)
             except ConflictError:  # somebody changed the case that it answers
                 continue
             except (OutOfReachError, WrongUseError):
@@ -269,9 +284,9 @@ def _chunks(mailbox: Mailbox) -> Generator[list[Message], None, None]:
         raise away
 
 
-def _done(incoming: Incoming) -> "Future[Incoming]":
-    future: Future[Incoming] = Future()
-    future.set_result(incoming)
+def _done(stored: Stored | OutOfReachError) -> "Future[Stored | OutOfReachError]":
+    future: Future[Stored | OutOfReachError] = Future()
+    future.set_result(stored)
     return future
 
 

@@ -95,6 +95,14 @@ class _Landing(Private):
     keys: dict[str, bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Stored(Private):
+    """An arrival whose original lies sealed in the object store, and which no case knows yet."""
+
+    incoming: Incoming
+    landing: _Landing
+
+
 def source_mac(parts: Parts, source: str) -> bytes:
     """Recognise a place at the door without storing its name."""
     return parts.service.mac("arrival", source_bytes(source))
@@ -126,6 +134,14 @@ def take(parts: Parts, incoming: Incoming) -> Taken:
 
     :raises OutOfReachError: a store does not answer; nothing is lost, the message stays at the door.
     """
+    return commit(parts, store(parts, incoming))
+
+
+def store(parts: Parts, incoming: Incoming) -> Stored:
+    """Seal and store what arrived, under keys that nobody else has before :func:`commit`.
+
+    :raises OutOfReachError: the object store or the key service does not answer.
+    """
     incoming = replace(incoming, received_at=plausible(incoming.received_at, parts.now()))
     arrival_ref = secrets.token_hex(8)
     keys: dict[str, bytes] = {}
@@ -141,7 +157,17 @@ def take(parts: Parts, incoming: Incoming) -> Taken:
         "mac", "arrival", [("", source_bytes(incoming.source)), ("", b"same\0" + sha256(incoming.same).digest())]
     )
     arrival = Arrival(arrival_ref, incoming.channel, source, digest, incoming.received_at, "", "")
-    landing = _Landing(arrival, identities(parts, [incoming.lying])[0] if incoming.lying else None, keys)
+    identity = identities(parts, [incoming.lying])[0] if incoming.lying else None
+    return Stored(incoming, _Landing(arrival, identity, keys))
+
+
+def commit(parts: Parts, stored: Stored) -> Taken:
+    """Record, in one transaction, what was stored; again after a conflict it is the same.
+
+    :raises OutOfReachError: the database does not answer.
+    :raises ConflictError: somebody changed the case that this answers.
+    """
+    incoming, landing = stored.incoming, replace(stored.landing, keys=dict(stored.landing.keys))
     try:
         with parts.database.connect() as connection:
             return _known(connection, landing) or _commit(parts, connection, incoming, landing)
