@@ -174,9 +174,9 @@ def only(victim: str, answer: Answer) -> Callable[[str], Answer]:
     return lambda name: answer if name == victim else harmless
 
 
-def accepted(server: Server) -> bool:
+def accepted(server: Server, seconds: float = SECONDS) -> bool:
     try:
-        verdict = verify_published(HttpSource(server.url, seconds=SECONDS), KEY)
+        verdict = verify_published(HttpSource(server.url, seconds=seconds), KEY)
     except OutOfReachError:
         return False
     return verdict.ok
@@ -186,7 +186,7 @@ def accepted(server: Server) -> bool:
 def test_a_true_log_is_accepted_however_it_is_framed(server: Server, answer: Answer) -> None:
     server.plan = lambda _: answer
 
-    assert accepted(server)
+    assert accepted(server, 60.0)  # a busy machine is no hostile one
 
 
 def needed() -> list[str]:

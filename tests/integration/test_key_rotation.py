@@ -160,6 +160,7 @@ def test_nothing_to_do_costs_one_line_of_audit(house: CustodyHouse) -> None:
 def test_keep_wraps_anew(house: CustodyHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vault.steps.keep._KEYS_ENOUGH", 40)
     monkeypatch.setattr("vault.steps.keep._tidy_outbox", lambda _: 0)  # no bucket in this house
+    monkeypatch.setattr("vault.steps.keep.destroy_identity_copies", lambda _: 0)
     primary = rotate(house)
 
     with house.installation.office("keeper") as parts:
