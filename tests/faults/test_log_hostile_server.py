@@ -189,6 +189,25 @@ def test_a_true_log_is_accepted_however_it_is_framed(server: Server, answer: Ans
     assert accepted(server, 60.0)  # a busy machine is no hostile one
 
 
+def test_a_server_that_ends_kept_connections_is_asked_once_more() -> None:
+    """As servers do that have waited long enough: the next question meets a closed door."""
+
+    class Ending(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            for turn in range(2):
+                while self.rfile.readline().strip():
+                    pass
+                if not turn:
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Ending) as ending:
+        ending.daemon_threads = True
+        threading.Thread(target=ending.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        source = HttpSource(f"http://127.0.0.1:{ending.server_address[1]}")
+        assert [source.fetch("x", 10) for _ in range(4)] == [b"ok"] * 4
+        ending.shutdown()
+
+
 def needed() -> list[str]:
     """List what the newest checkpoint needs."""
     names = [name for name in SHELF.versions if not name.startswith("checkpoints/")]

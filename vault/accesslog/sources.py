@@ -21,6 +21,7 @@ from vault.errors import KeyMissingError, LimitError, OutOfReachError, WrongUseE
 
 _SECONDS = 60.0  # for one resource
 _GONE = frozenset({404, 410})
+_UNANSWERED = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
 _FAN_OUT = 1000
 _FOLDERS = 3
@@ -102,10 +103,24 @@ class HttpSource:
         self._socket: socket.socket | None = None
 
     def fetch(self, name: str, limit: int) -> bytes:
-        """Give a resource's body."""
+        """Give a resource's body; ask once more where a connection that was kept open ended before any answer."""
+        until = time.monotonic() + self._seconds
+        try:
+            return self._ask(name, limit)
+        except _UNANSWERED:
+            if time.monotonic() > until:
+                raise _away() from None
+        try:
+            return self._ask(name, limit)
+        except _UNANSWERED:
+            raise _away() from None
+
+    def _ask(self, name: str, limit: int) -> bytes:
+        answered = False
         try:
             traced = {"trace": self._note_socket}
             with self._deadline(), self._client.stream("GET", f"{self._base}/{name}", extensions=traced) as answer:
+                answered = True
                 if answer.status_code in _GONE:
                     raise _missing()
                 if answer.status_code != httpx.codes.OK:
@@ -113,8 +128,10 @@ class HttpSource:
                 if answer.headers.get("content-encoding", "identity") != "identity":
                     raise OutOfReachError("log_compressed", "the log's server compresses; ask for the plain resources")
                 return self._read(answer, limit)
-        except httpx.HTTPError:
-            raise OutOfReachError("log_away", "the log's server does not answer; check the address") from None
+        except httpx.HTTPError as error:
+            if not answered and isinstance(error, _UNANSWERED):
+                raise
+            raise _away() from None
 
     def history(self) -> Iterator[str]:
         """Yield nothing: a web server does not list."""
@@ -158,6 +175,10 @@ def open_source(where: str) -> Source:
     :raises WrongUseError: it is neither.
     """
     return HttpSource(where) if where.startswith(("http://", "https://")) else DirectorySource(Path(where))
+
+
+def _away() -> OutOfReachError:
+    return OutOfReachError("log_away", "the log's server does not answer; check the address")
 
 
 def _within(data: bytes, limit: int) -> bytes:
