@@ -1,4 +1,4 @@
-"""The registrar's look at a scanned letter, or at an attachment; one logged opening shows all of its pages."""
+"""The registrar's look at a scanned letter, a mail as it came, or an attachment; each opening is logged."""
 
 from fastapi.responses import Response
 
@@ -8,9 +8,10 @@ from vault.desk.render import Page
 from vault.desk.visit import Visit
 from vault.errors import RefusedError, UnreadableError
 from vault.intake.pagepictures import picture
-from vault.steps.original import Original, open_attachment, open_original
+from vault.steps.original import MailOriginal, Original, open_attachment, open_mail_original, open_original
 
 _MOST_PICTURES = 20  # pages of an attachment that are shown
+SHOWN_FIELDS = ("from", "sender", "reply-to", "to", "cc", "date", "subject", "auto-submitted")  # the others on demand
 
 
 def show(visit: Visit) -> Page:
@@ -25,6 +26,24 @@ def image(visit: Visit) -> Response:
     """Give one page as a picture."""
     ref = reference_of(visit)
     return _drawn(visit, visit.desk.originals.get(visit.session.ref, ref) or _opened(visit, ref))
+
+
+def show_mail(visit: Visit) -> Page:
+    """Show a mail's headers, parts and words as plain text; the look is logged."""
+    mail = _opened_mail(visit)
+    return Page("mail.html", {"case": mail.case, "mail": mail, "outline": mail.outline, "shown": SHOWN_FIELDS})
+
+
+def mail_file(visit: Visit) -> Response:
+    """Give a mail's exact bytes as a file that no browser shows; a look of its own."""
+    mail = _opened_mail(visit)
+    name = f'attachment; filename="{mail.case.ref}-{mail.arrival}.eml"'
+    return Response(mail.data, media_type="application/octet-stream", headers={"Content-Disposition": name})
+
+
+def _opened_mail(visit: Visit) -> MailOriginal:
+    ref, arrival = reference_of(visit), visit.path("arrival")
+    return open_mail_original(visit.desk.parts, visit.session.staff, ref, arrival)
 
 
 def show_attachment(visit: Visit) -> Page:

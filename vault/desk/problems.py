@@ -13,6 +13,7 @@ _STATUS: tuple[tuple[type[VaultError], int], ...] = (
 )
 _MISSING = (
     *("no_such_case", "no_such_page", "no_such_document", "no_draft", "no_original", "no_attachment"),
+    *("no_such_mail",),
     *("no_such_alarm", "no_such_emergency"),
 )
 _BY_CODE = {**dict.fromkeys(_MISSING, 404), "cap_reached": 429, "emergencies_reached": 429}

@@ -31,6 +31,8 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", "/identity/{ref}/attachments/{arrival}/{place}/pages/{page}.png", _LOOKS_TOO, originals.attachment_image
     ),
+    Route("GET", "/identity/{ref}/mails/{arrival}", _LOOKS_TOO, originals.show_mail),
+    Route("POST", "/identity/{ref}/mails/{arrival}/file", _LOOKS_TOO, originals.mail_file),
     Route("POST", "/identity/{ref}/prove", _REGISTRAR, identity.prove),
     Route("POST", "/identity/{ref}/ask", _REGISTRAR, identity.ask),
     Route("POST", "/identity/{ref}/correct", _REGISTRAR, identity.correct),

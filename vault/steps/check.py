@@ -13,7 +13,7 @@ from vault.steps.emergency import require_opener
 from vault.steps.exceptions import other_right
 from vault.steps.identify import CANDIDATE
 from vault.steps.notices import road_of
-from vault.steps.original import replies_of
+from vault.steps.original import mails_of, replies_of
 from vault.steps.parts import Parts, Staff
 from vault.steps.receive import PARTICULARS
 from vault.storage import outgoing
@@ -51,7 +51,8 @@ def open_particulars(parts: Parts, staff: Staff, ref: str) -> tuple[Case, dict[s
         happened = events(connection, ref)
     file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
     found = {"found": file.get(CANDIDATE) is not None, "replies": replies_of(file, happened)}
-    return case, {**(file.get(PARTICULARS) or {}), **found}
+    said = {**(file.get(PARTICULARS) or {}), **found}
+    return case, {**said, "mails": mails_of(case, said, happened)}
 
 
 def _registrar(staff: Staff, ref: str) -> None:

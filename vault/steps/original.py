@@ -1,4 +1,4 @@
-"""Original: the letter as it was scanned, or a mail's attachment, for a person to see; each opening is logged."""
+"""Original: a letter as scanned, a mail as it came, or an attachment, for a person to see; each opening is logged."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +9,14 @@ from vault.domain.roles import Purpose
 from vault.errors import KeyMissingError, RefusedError, UnreadableError
 from vault.intake.headers import clean
 from vault.intake.idimages import picture_kind
+from vault.intake.outline import Outline, outline
 from vault.intake.pagepictures import page_count
 from vault.steps.attachments import DELETE_AFTER, attachment_key, attachment_owner
 from vault.steps.casefile import CaseFile
 from vault.steps.emergency import require_opener
 from vault.steps.parts import Parts, Staff
 from vault.steps.receive import PARTICULARS
+from vault.steps.unopened import TOO_LARGE
 from vault.storage.cases import events, get_case
 
 _LONGEST = 20_000  # characters of an attachment's words
@@ -54,9 +56,70 @@ def open_original(parts: Parts, staff: Staff, ref: str) -> Original:
     return Original(case, data, tuple(particulars.get("pages") or (1,)))
 
 
+@dataclass(frozen=True, slots=True)
+class MailOriginal(Private):
+    """A mail as it lay in the mailbox.
+
+    :param arrival: reference of its arrival.
+    """
+
+    case: Case
+    arrival: str
+    data: bytes
+    outline: Outline
+
+
+def mails_of(case: Case, said: dict[str, Any], happened: list[CaseEvent]) -> list[tuple[str, str]]:
+    """Name the mails of a case whose sealed originals can be looked at, oldest first.
+
+    :param said: the case's particulars, with its ``replies``.
+    :returns: references of arrivals, each with what it is: ``request``, ``reply`` or ``report``.
+    """
+    first = said.get("arrival") if case.channel is Channel.MAIL else None
+    too_large = any(event.detail.get("exception") == TOO_LARGE for event in happened[:1])
+    replies = {reply["arrival"]: reply for reply in said["replies"]}
+    found = [(first, "request")] if first and not too_large else []
+    for event in happened:
+        arrival = event.detail.get("arrival")
+        if arrival and (reply := replies.get(arrival)) and "sender_proof" in reply:
+            found.append((arrival, "reply"))
+        elif arrival and ("automatic" in event.detail or event.event is Event.EXCEPTION_RAISED):
+            found.append((arrival, "report"))
+    return found
+
+
+def open_mail_original(parts: Parts, staff: Staff, ref: str, arrival_ref: str) -> MailOriginal:
+    """Open a mail as it came, for a person to look at; logged with her name first.
+
+    :raises NotAllowedError: neither registrar nor data protection officer, and no clinician in an emergency.
+    :raises RefusedError: the case has no such mail (code ``no_such_mail``), or it was destroyed when identity was
+        decided, because it showed somebody's identity document (code ``mail_destroyed``).
+    """
+    with parts.database.connect() as connection:
+        case = get_case(connection, ref)
+        require_opener(connection, staff, ref, parts.now())
+        happened = events(connection, ref)
+    file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
+    said = {**(file.get(PARTICULARS) or {}), "replies": replies_of(file, happened)}
+    if arrival_ref not in dict(mails_of(case, said, happened)):
+        raise RefusedError("no_such_mail", "this case has no such mail; open its particulars again", ref=ref)
+    try:
+        data = file.get_original(arrival_ref)
+    except KeyMissingError:
+        raise RefusedError("mail_destroyed", "it was destroyed when identity was decided", ref=ref) from None
+    return MailOriginal(case, arrival_ref, data, outline(data, parts.settings.limits))
+
+
 def replies_of(file: CaseFile, happened: list[CaseEvent]) -> list[dict[str, Any]]:
-    """Return what later messages on a case say, oldest first, each with its ``arrival`` and when it was taken in."""
-    came = [(event.detail["arrival"], event.at) for event in happened if event.event is Event.REPLY_ARRIVED]
+    """Return what later messages on a case say, oldest first, each with its ``arrival`` and when it was taken in.
+
+    A report about a closed case lies with the case that it opened, and has no arrival here.
+    """
+    came = [
+        (event.detail["arrival"], event.at)
+        for event in happened
+        if event.event is Event.REPLY_ARRIVED and "arrival" in event.detail
+    ]
     return [{**file.get_reply(arrival), "arrival": arrival, "at": at} for arrival, at in came]
 
 
