@@ -5,15 +5,15 @@ never fetched whole. A UID means something under one UIDVALIDITY only (RFC 3501 
 server has numbered its messages anew, nothing is fetched or taken away under an old number.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime
-from io import BytesIO
 from typing import Any, Final, TypeVar
 
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from vault.domain.private import Private
 from vault.errors import RefusedError, WrongUseError
+from vault.intake.held import Held, hold, size_of
 from vault.intake.imapline import ImapLine
 from vault.intake.message import LARGEST, Message, header_of
 from vault.intake.tokens import AccessTokens
@@ -23,6 +23,7 @@ _FIRST: Final = 262_144  # bytes that come with the size: nearly every mail is w
 _PIECE: Final = 1_048_576  # bytes of each further piece
 _NUMBERS: Final = 20_000  # UIDs in one answer: imaplib takes lines of a million bytes
 _T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
 class ImapMailbox(Private):
@@ -60,24 +61,26 @@ class ImapMailbox(Private):
         finally:
             self._line.close()
 
-    def remove(self, source: str) -> None:
-        """Expunge or move the one message that ``source`` names.
+    def remove(self, *sources: str) -> None:
+        """Expunge or move the very messages that ``sources`` name.
 
-        :raises RefusedError: the source is another folder's, the server has numbered its messages anew,
-            or it does not move this one.
+        :raises RefusedError: a source is another folder's, the server has numbered its messages anew,
+            or it does not move one of them; the others may be gone.
         :raises OutOfReachError: the server does not answer.
         """
-        if self._settings.after_taking == "move":
-            self._move(source, self._settings.move_to)
-        else:
-            self._here(*self._parse(source), _expunge)
+        for validity, uids in self._parsed(sources).items():
+            if self._settings.after_taking == "move":
+                self._move(validity, uids, self._settings.move_to)
+            else:
+                self._here(validity, uids, _expunge)
 
-    def set_aside(self, source: str) -> None:
-        """Move the one message that ``source`` names to ``mailbox.aside``.
+    def set_aside(self, *sources: str) -> None:
+        """Move the very messages that ``sources`` name to ``mailbox.aside``.
 
         :raises VaultError: see :meth:`remove`.
         """
-        self._move(source, self._settings.aside)
+        for validity, uids in self._parsed(sources).items():
+            self._move(validity, uids, self._settings.aside)
 
     def owns(self, source: str) -> bool:
         """Tell whether a source names a message of this folder, under any numbering."""
@@ -106,50 +109,48 @@ class ImapMailbox(Private):
         if start is None:
             return None
         size, when = int(answer.get(b"RFC822.SIZE", 0)), answer.get(b"INTERNALDATE") or datetime.now(UTC)
-        data = self._rest(validity, uid, start, asked) if size <= self._largest else None
-        if data is None:
-            data, size, large = header_of(start), max(size, self._largest + 1), True
-        elif (not data or len(data) < size) and not self._here(validity, uid, _exists):
+        raw = hold(self._pieces(validity, uid, start, asked)) if size <= self._largest else b""
+        came, held = size_of(raw), raw if isinstance(raw, Held) else None
+        large = max(size, came) > self._largest
+        if not large and (not came or came < size) and not self._here(validity, uid, _exists):
             return None  # expunged while it was fetched: Dovecot gives nothing from there on
-        else:
-            large = False
-        return Message(self._source(validity, uid), data, when.astimezone(UTC), self.name, large, size)
+        data = raw if isinstance(raw, bytes) and not large else header_of(start)
+        source = self._source(validity, uid)
+        if large:
+            return Message(source, data, when.astimezone(UTC), self.name, large, max(size, self._largest + 1))
+        return Message(source, data, when.astimezone(UTC), self.name, large, size, held)
 
-    def _rest(self, validity: int, uid: int, start: bytes, asked: int) -> bytes | None:
-        """Fetch what follows the start, piece by piece; None when it becomes too large.
+    def _pieces(self, validity: int, uid: int, start: bytes, asked: int) -> Iterator[bytes]:
+        """Yield the start and what follows, fetched piece by piece; no more when it becomes too large.
 
         A server may be wrong about a message's size, so its end is a piece that is shorter than was asked for.
         """
-        if len(start) < asked:
-            return start
-        whole = BytesIO()  # gives its bytes without a second copy
-        piece = start
-        while True:
-            whole.write(piece)
-            if whole.tell() > self._largest:
-                return None
-            if len(piece) < asked:
-                return whole.getvalue()
-            asked = _PIECE
-            piece = self._here(validity, uid, _piece_at(whole.tell()))
+        piece, came = start, len(start)
+        yield piece
+        while len(piece) == asked and came <= self._largest:
+            asked, piece = _PIECE, self._here(validity, uid, _piece_at(came))
+            came += len(piece)
+            yield piece
 
     def _source(self, validity: int, uid: int) -> str:
         return "|".join(["imap", *filter(None, [self.name]), self._settings.folder, str(validity), str(uid)])
 
-    def _parse(self, source: str) -> tuple[int, int]:
-        """Read a source of this folder: UIDVALIDITY and UID.
+    def _parsed(self, sources: Sequence[str]) -> dict[int, list[int]]:
+        """Read sources of this folder: UIDVALIDITY and the UIDs under it.
 
-        :raises RefusedError: it is another's.
+        :raises RefusedError: one is another's.
         """
-        if not self.owns(source):
-            raise RefusedError(
-                "mailbox_source", "this message does not lie in the configured folder; nothing was removed"
-            )
-        validity, uid = source.split("|")[-2:]
-        return int(validity), int(uid)
+        found: dict[int, list[int]] = {}
+        for source in sources:
+            if not self.owns(source):
+                msg = "this message does not lie in the configured folder; nothing was removed"
+                raise RefusedError("mailbox_source", msg)
+            validity, uid = source.split("|")[-2:]
+            found.setdefault(int(validity), []).append(int(uid))
+        return found
 
-    def _here(self, validity: int, uid: int, question: Callable[[Any, int], _T]) -> _T:
-        """Ask about one UID under the numbering that it belongs to, also after the line was joined again.
+    def _here(self, validity: int, uid: _U, question: Callable[[Any, _U], _T]) -> _T:
+        """Ask about UIDs under the numbering that they belong to, also after the line was joined again.
 
         :raises RefusedError: the server has numbered its messages anew.
         """
@@ -162,14 +163,14 @@ class ImapMailbox(Private):
 
         return self._line.ask(guarded)
 
-    def _move(self, source: str, folder: str) -> None:
-        def move(client: Any, uid: int) -> None:
+    def _move(self, validity: int, uids: list[int], folder: str) -> None:
+        def move(client: Any, uids: list[int]) -> None:
             try:
                 if folder not in self._made and not client.folder_exists(folder):
                     client.create_folder(folder)
                     client.subscribe_folder(folder)  # else mail programs do not show it
                 self._made.add(folder)
-                _move(client, uid, folder)
+                _move(client, uids, folder)
             except IMAPClientAbortError:
                 raise
             except IMAPClientError:
@@ -177,7 +178,7 @@ class ImapMailbox(Private):
                 msg = "the message was taken and can't be moved; make the folder, or room in it, on the mail server"
                 raise RefusedError("mailbox_move_failed", msg) from None
 
-        self._here(*self._parse(source), move)
+        self._here(validity, uids, move)
 
 
 def _oldest(client: Any, count: int) -> list[int]:
@@ -186,21 +187,23 @@ def _oldest(client: Any, count: int) -> list[int]:
     return [uid for first in firsts for uid in sorted(client.search([f"{first}:{min(first + _NUMBERS - 1, count)}"]))]
 
 
-def _move(client: Any, uid: int, folder: str) -> None:
-    """Move one message (RFC 6851), or copy it and expunge it (RFC 4315) where the server lacks MOVE.
+def _move(client: Any, uids: list[int], folder: str) -> None:
+    """Move messages (RFC 6851), or copy each and expunge it (RFC 4315) where the server lacks MOVE.
 
     Cut between copy and expunge, the second way leaves two copies in ``folder`` after it was done again.
     """
     if client.has_capability("MOVE"):
-        client.move([uid], folder)
-    elif _exists(client, uid):
-        client.copy([uid], folder)
-        _expunge(client, uid)
+        client.move(uids, folder)
+        return
+    for uid in uids:
+        if _exists(client, uid):
+            client.copy([uid], folder)
+            _expunge(client, [uid])
 
 
-def _expunge(client: Any, uid: int) -> None:
-    client.delete_messages([uid], silent=True)
-    client.uid_expunge([uid])
+def _expunge(client: Any, uids: list[int]) -> None:
+    client.delete_messages(uids, silent=True)
+    client.uid_expunge(uids)
 
 
 def _exists(client: Any, uid: int) -> bool:

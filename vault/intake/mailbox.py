@@ -46,19 +46,21 @@ class Mailboxes(Private):
         if trouble is not None:
             raise trouble
 
-    def remove(self, source: str) -> None:
-        """Take one message away from the mailbox that owns it.
+    def remove(self, *sources: str) -> None:
+        """Take messages away from the mailboxes that own them.
 
-        :raises RefusedError: it is no mailbox's.
+        :raises RefusedError: one is no mailbox's.
         """
-        self._owner(source).remove(source)
+        for mailbox, owned in self._owned(sources):
+            mailbox.remove(*owned)
 
-    def set_aside(self, source: str) -> None:
-        """Move one message aside in the mailbox that owns it.
+    def set_aside(self, *sources: str) -> None:
+        """Move messages aside in the mailboxes that own them.
 
-        :raises RefusedError: it is no mailbox's.
+        :raises RefusedError: one is no mailbox's.
         """
-        self._owner(source).set_aside(source)
+        for mailbox, owned in self._owned(sources):
+            mailbox.set_aside(*owned)
 
     def count(self) -> int:
         """Count the messages of all mailboxes.
@@ -72,8 +74,8 @@ class Mailboxes(Private):
         for mailbox in self._mailboxes:
             mailbox.close()
 
-    def _owner(self, source: str) -> ImapMailbox | MaildirMailbox:
-        for mailbox in self._mailboxes:
-            if mailbox.owns(source):
-                return mailbox
-        raise RefusedError("mailbox_source", "this message lies in no configured mailbox; nothing was removed")
+    def _owned(self, sources: Sequence[str]) -> list[tuple[ImapMailbox | MaildirMailbox, list[str]]]:
+        found = [(mailbox, [source for source in sources if mailbox.owns(source)]) for mailbox in self._mailboxes]
+        if {source for _, owned in found for source in owned} != set(sources):
+            raise RefusedError("mailbox_source", "this message lies in no configured mailbox; nothing was removed")
+        return [(mailbox, owned) for mailbox, owned in found if owned]

@@ -1,15 +1,18 @@
 """A Maildir as a mailbox: each message is one file, which is unlinked or renamed alone, by its unique name."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from vault.domain.private import Private
 from vault.errors import OutOfReachError, RefusedError
+from vault.intake.held import Held, hold
 from vault.intake.message import LARGEST, Message, header_of
 
 _HEADER: Final = 262_144  # bytes in which a header block ends
+_PIECE: Final = 1_048_576  # bytes that are read at once
 
 
 class MaildirMailbox(Private):
@@ -43,23 +46,23 @@ class MaildirMailbox(Private):
             except FileNotFoundError:
                 continue  # a mail program moved it; it is found again at the next look
 
-    def remove(self, source: str) -> None:
-        """Unlink or move the one file that ``source`` names.
+    def remove(self, *sources: str) -> None:
+        """Unlink or move the very files that ``sources`` name.
 
-        :raises RefusedError: the source is not this Maildir's.
+        :raises RefusedError: a source is not this Maildir's.
         """
-        for path in self._named(source):
+        for path in self._named(sources):
             if self._move_to:
                 self._rename(path, self._move_to)
             else:
                 path.unlink(missing_ok=True)
 
-    def set_aside(self, source: str) -> None:
-        """Move the one file that ``source`` names to ``mailbox.aside``.
+    def set_aside(self, *sources: str) -> None:
+        """Move the very files that ``sources`` name to ``mailbox.aside``.
 
-        :raises RefusedError: the source is not this Maildir's.
+        :raises RefusedError: a source is not this Maildir's.
         """
-        for path in self._named(source):
+        for path in self._named(sources):
             self._rename(path, self._aside)
 
     def owns(self, source: str) -> bool:
@@ -78,16 +81,19 @@ class MaildirMailbox(Private):
         about = path.stat()
         large = about.st_size > self._largest
         with path.open("rb") as file:
-            data = header_of(file.read(_HEADER)) if large else file.read()
+            raw = b"" if large else hold(iter(partial(file.read, _PIECE), b""))
+            held = raw if isinstance(raw, Held) else None
+            data = raw if isinstance(raw, bytes) and not large else _header(file)
         source = f"{self._prefix}{_unique(path)}"
-        return Message(source, data, _moment(about.st_mtime), self.name, large, about.st_size)
+        return Message(source, data, _moment(about.st_mtime), self.name, large, about.st_size, held)
 
-    def _named(self, source: str) -> list[Path]:
-        if not self.owns(source):
+    def _named(self, sources: Sequence[str]) -> list[Path]:
+        if not all(self.owns(source) for source in sources):
             raise RefusedError(
                 "mailbox_source", "this message does not lie in the configured Maildir; nothing was removed"
             )
-        return [path for path in self._files() if _unique(path) == source.removeprefix(self._prefix)]
+        names = {source.removeprefix(self._prefix) for source in sources}
+        return [path for path in self._files() if _unique(path) in names]
 
     def _rename(self, path: Path, folder: str) -> None:
         """Move a file into a folder beside the others (Maildir++), which is made when it is not there."""
@@ -105,6 +111,11 @@ class MaildirMailbox(Private):
             raise OutOfReachError("mailbox_away", "the Maildir is not there; mount it, the next run looks again")
         found = [p for name in ("new", "cur") for p in (self._path / name).glob("*") if not p.name.startswith(".")]
         return sorted((p for p in found if p.is_file() and not p.is_symlink()), key=lambda p: (_unique(p), p.name))
+
+
+def _header(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return header_of(file.read(_HEADER))
 
 
 def _unique(path: Path) -> str:

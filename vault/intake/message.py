@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from vault.domain.private import Private
+from vault.intake.held import Held, Raw
 
 RENUMBERED: Final = "mailbox_renumbered"  # the code with which a mailbox refuses a number that means nothing any more
 LARGEST: Final = 60_000_000  # bytes of a message, where the settings say nothing else
@@ -17,10 +18,12 @@ class Message(Private):
 
     :param source: its name for good: ``imap|folder|uidvalidity|uid`` or ``maildir|unique`` in the first mailbox,
         ``imap|name|folder|uidvalidity|uid`` or ``maildir|name/unique`` in a further one.
+    :param data: its exact bytes; of one that is held, or too large, the header at most.
     :param received_at: when it reached the mailbox, by the mailbox's own clock.
     :param mailbox: the mailbox's name in the settings; empty for the first.
-    :param too_large: it is over ``limits.message_bytes``: its body was not fetched, ``data`` holds its header at most.
+    :param too_large: it is over ``limits.message_bytes``: its body was not fetched.
     :param size: its size at the door, in bytes, as the mailbox tells it.
+    :param held: its exact bytes, where they are too many for memory.
     """
 
     source: str
@@ -29,6 +32,12 @@ class Message(Private):
     mailbox: str = ""
     too_large: bool = False
     size: int = 0
+    held: Held | None = None
+
+    @property
+    def raw(self) -> Raw:
+        """Its exact bytes, in memory or held."""
+        return self.data if self.held is None else self.held
 
 
 class Mailbox(Protocol):
@@ -38,15 +47,15 @@ class Mailbox(Protocol):
         """Yield the oldest messages, at most ``limit``; nothing is marked or moved."""
         ...
 
-    def remove(self, source: str) -> None:
-        """Take away one message that is durable elsewhere; one that is gone already is no error.
+    def remove(self, *sources: str) -> None:
+        """Take away messages that are durable elsewhere; one that is gone already is no error.
 
-        It is removed for good, or moved to ``mailbox.move_to`` where ``mailbox.after_taking`` says so.
+        They are removed for good, or moved to ``mailbox.move_to`` where ``mailbox.after_taking`` says so.
         """
         ...
 
-    def set_aside(self, source: str) -> None:
-        """Move one message that can't be taken to ``mailbox.aside``, where people find it."""
+    def set_aside(self, *sources: str) -> None:
+        """Move messages that can't be taken to ``mailbox.aside``, where people find them."""
         ...
 
     def count(self) -> int:

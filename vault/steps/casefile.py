@@ -12,7 +12,7 @@ from vault.domain.roles import Purpose
 from vault.steps.caps import admit
 from vault.steps.parts import Parts, Staff
 from vault.storage.database import Connection
-from vault.storage.keys import get_item, put_item
+from vault.storage.keys import get_item, put_items
 
 CASE_FILE = "case_file"
 LEGAL_GROUND = "GDPR 6(1)(c), 9(2)(h); Act 703/2023 s. 10"
@@ -164,6 +164,11 @@ class CaseFile(Private, shows=("ref",)):
 def seal_item(
     connection: Connection, key: bytes, owner: str, name: str, value: dict[str, Any], *, version: int = 1
 ) -> None:
+    """Seal one JSON item under an owner's key, and store it."""
+    put_items(connection, [(owner, name, version, sealed_item(key, owner, name, value, version=version))])
+
+
+def sealed_item(key: bytes, owner: str, name: str, value: dict[str, Any], *, version: int = 1) -> bytes:
     """Seal one JSON item under an owner's key; writers without readers use it too."""
     data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    put_item(connection, owner, name, version, seal(key, item_context(owner, name, version), data))
+    return seal(key, item_context(owner, name, version), data)

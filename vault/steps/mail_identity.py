@@ -6,12 +6,14 @@ recorded, is the same message; under the same numbering, or behind a recorded re
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from vault.domain.private import Private
+from vault.intake.held import Raw, digest_of, pieces
 from vault.steps.parts import Parts
 from vault.storage.mailroom import MailIdentity
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:  # letters need no IMAP client
     from vault.intake.mailbox import Message
 
 _EMPTY_LINE: Final = re.compile(rb"\r?\n\r?\n")
-_PIECE: Final = 65_536  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +43,59 @@ class Lying(Private):
     @classmethod
     def of(cls, message: "Message") -> "Lying":
         """Say how a message lies."""
-        digest = sha256(message.data)
+        content = digest_of(message.raw)
         if message.too_large:
-            digest.update(b"\0%d" % message.size)
-        return cls(message.mailbox, message.source.rpartition("|")[0], digest.digest(), kept=message.too_large)
+            content = sha256(message.data + b"\0%d" % message.size).digest()
+        return cls(message.mailbox, message.source.rpartition("|")[0], content, kept=message.too_large)
 
 
-def body_digest(data: bytes) -> bytes:
-    """Return the SHA-256 of a mail's body with bare line ends and without blanks at its end, whatever its size.
+@dataclass(frozen=True, slots=True)
+class Marks(Private):
+    """By what a message is recognised at its door.
 
-    A large one is not copied for it.
+    :param source: the mark of its place.
+    :param identity: a mail's.
+    :param since: when its round through the mailbox began: what is removed after that may be this very message.
     """
-    blank = _EMPTY_LINE.search(data)
-    at, end = blank.end() if blank else len(data), len(data)
-    while at < end and not (kept := data[max(at, end - _PIECE) : end].rstrip()):
-        end = max(at, end - _PIECE)
-    end -= (min(_PIECE, end - at) - len(kept)) if at < end else 0
-    digest = sha256()
-    while at < end:
-        stop = min(end, at + _PIECE)
-        stop += data[stop - 1 : stop + 1] == b"\r\n" and stop < end
-        digest.update(data[at:stop].replace(b"\r\n", b"\n"))
-        at = stop
+
+    source: bytes
+    identity: MailIdentity | None
+    since: datetime
+
+
+def body_digest(raw: Raw) -> bytes:
+    """Return the SHA-256 of a mail's body with bare line ends and without blanks at its end, whatever its size."""
+    return digest_of_body(lambda: pieces(raw))
+
+
+def digest_of_body(message: Callable[[], Iterator[bytes]]) -> bytes:
+    """Return a mail's :func:`body_digest`.
+
+    :param message: gives the mail's pieces, as often as it is asked.
+    """
+    begin, end = _body_of(message())
+    digest, at, cut = sha256(), 0, b""
+    for piece in message():
+        part = cut + piece[max(0, begin - at) : max(0, end - at)]
+        at += len(piece)
+        cut = part[-1:] if part.endswith(b"\r") else b""  # the line may end in the next piece; no body ends so
+        digest.update((part[:-1] if cut else part).replace(b"\r\n", b"\n"))
     return digest.digest()
+
+
+def _body_of(message: Iterator[bytes]) -> tuple[int, int]:
+    """Return where a mail's body begins, and where it ends but for blanks."""
+    begin, end, at, before = -1, 0, 0, b""
+    for piece in message:
+        if begin < 0:
+            seen = before + piece
+            blank = _EMPTY_LINE.search(seen)
+            begin = at - len(before) + blank.end() if blank else -1
+            before = seen[-3:]
+        kept = piece.rstrip()
+        end = at + len(kept) if kept else end
+        at += len(piece)
+    return (at, at) if begin < 0 else (begin, max(begin, end))
 
 
 def source_bytes(source: str) -> bytes:
@@ -77,30 +108,32 @@ def mailbox_mark(parts: Parts, name: str) -> bytes:
     return parts.service.mac("arrival", _words(b"mailbox", name))
 
 
-def identities(parts: Parts, lying: Sequence[Lying]) -> list[MailIdentity]:
-    """Mark several messages with one call of the key service."""
-    marks = iter(_marked(parts, (part for one in lying for part in _parts_of(one))))
+def message_id_bytes(name: str) -> bytes:
+    """Spell a Message-ID for marking."""
+    return _words(b"message-id", name)
+
+
+def place_marks(parts: Parts, several: "Sequence[tuple[str, Lying | None]]", since: datetime) -> list[Marks]:
+    """Mark several messages' places and identities with one call of the key service.
+
+    :param several: the source and, for a mail, how it lies; its Message-ID is not read yet.
+    :param since: when the round through the mailbox began.
+    """
+    asked = [part for source, lying in several for part in (source_bytes(source), *_parts_of(lying))]
+    marks = iter(parts.service.many("mac", "arrival", [("", one) for one in asked]))
     found = []
-    for one in lying:
-        mailbox, numbering, content = next(marks), next(marks), next(marks)
-        message_id = next(marks) if one.message_id else None
-        found.append(MailIdentity(mailbox, numbering, message_id, content, one.kept))
+    for _, lying in several:
+        source = next(marks)
+        identity = MailIdentity(next(marks), next(marks), None, next(marks), lying.kept) if lying else None
+        found.append(Marks(source, identity, since))
     return found
 
 
-def _parts_of(lying: Lying) -> list[bytes]:
-    named = [_words(b"mailbox", lying.mailbox), _words(b"numbering", lying.numbering), b"content\0" + lying.content]
-    return named + ([_words(b"message-id", lying.message_id)] if lying.message_id else [])
-
-
-def source_marks(parts: Parts, messages: "Iterable[Message]") -> list[bytes]:
-    """Mark several messages' places."""
-    return _marked(parts, (source_bytes(message.source) for message in messages))
+def _parts_of(lying: Lying | None) -> list[bytes]:
+    if lying is None:
+        return []
+    return [_words(b"mailbox", lying.mailbox), _words(b"numbering", lying.numbering), b"content\0" + lying.content]
 
 
 def _words(kind: bytes, text: str) -> bytes:
     return kind + b"\0" + sha256(text.encode(errors="surrogateescape")).digest()
-
-
-def _marked(parts: Parts, items: Iterable[bytes]) -> list[bytes]:
-    return parts.service.many("mac", "arrival", [("", item) for item in items])

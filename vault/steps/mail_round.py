@@ -6,22 +6,22 @@ any two the next round goes on.
 """
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from vault.delivery.smtp import Courier
 from vault.domain.private import Private
 from vault.errors import ConflictError, OutOfReachError, RefusedError, VaultError, WrongUseError
 from vault.intake.mail import MailTools
-from vault.intake.message import RENUMBERED, Mailbox, Message
-from vault.steps.mail_identity import Lying, identities, mailbox_mark, source_marks
+from vault.intake.message import Mailbox, Message
+from vault.steps.clearing import Clearing, Lain
+from vault.steps.mail_identity import Lying, Marks, place_marks
 from vault.steps.parts import Parts
 from vault.steps.reading_mail import read_message
-from vault.steps.receive import Incoming, Stored, Taken, commit, store
+from vault.steps.receive import Incoming, Stored, Taken, commit, commit_all, store
 from vault.steps.receive_post import acknowledge
 from vault.steps.unopened import too_large, unread
 from vault.storage import mailroom
@@ -34,8 +34,6 @@ _CHUNK_BYTES = 8_000_000  # of them; a larger message goes alone
 _LOOKED_AT = 100_000  # messages of a mailbox; those that stay must not hide those behind them
 _TRIES = 3  # readings begun and never ended, after which a message is taken unopened
 _CONFLICTS = 3  # times that somebody else may be faster with a case
-_STALE = timedelta(days=1)  # nothing is tried for so long: the message went another way
-_SETTLED = timedelta(hours=1)  # far longer than two machines' clocks differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class _Reading(Private):
 
     message: Message
     lying: Lying
-    mark: bytes
+    marks: Marks
     stored: Future[Stored | OutOfReachError]
 
 
@@ -65,21 +63,22 @@ class MailRound(Private):
     courier: Courier | None = None
     refs: list[str] = field(default_factory=list)
     faults: list[VaultError] = field(default_factory=list)
-    _seen: list[str] = field(default_factory=list)
-    _gone: list[str] = field(default_factory=list)
+    clearing: Clearing = field(init=False)
     _innocent: list[bytes] = field(default_factory=list)
-    _names: set[str] = field(default_factory=set)
     _begun: set[bytes] = field(default_factory=set)
     _sender: Executor = field(init=False)
     _sent: Future[None] | None = None
-    _away: bool = False
+
+    def __post_init__(self) -> None:
+        """Look at the clock: what is removed from now on was lying there."""
+        self.clearing = Clearing(self.parts, self.mailbox, self.faults, self.parts.now())
 
     def run(self, limit: int) -> None:
         """Take in up to ``limit`` messages.
 
         :raises OutOfReachError: a store does not answer, or the mailbox; what was opened is taken first.
         """
-        begun, room = self.parts.now(), limit
+        room = limit
         pending: deque[_Reading] = deque()
         chunks = _chunks(self.mailbox)
         with ThreadPoolExecutor(1, thread_name_prefix="send") as self._sender, self._blameless():
@@ -94,7 +93,7 @@ class MailRound(Private):
                 chunks.close()
                 self.mailbox.close()
         if room > 0:
-            self._settle(begun)
+            self.clearing.settle()
 
     @contextmanager
     def _blameless(self) -> Iterator[None]:
@@ -109,54 +108,57 @@ class MailRound(Private):
 
     def _begin(self, chunk: list[Message], pending: "deque[_Reading]") -> "deque[_Reading]":
         """Clear away what is known, count what is new as begun, and start opening it."""
-        marks = source_marks(self.parts, chunk)
         lying = [Lying.of(message) for message in chunk]
-        named = identities(self.parts, lying)
+        places = [(message.source, one) for message, one in zip(chunk, lying, strict=True)]
+        marks = place_marks(self.parts, places, self.clearing.since)
         with self.parts.database.connect() as connection:
-            known = [_arrival_of(connection, *pair) for pair in zip(marks, named, strict=True)]
-            new = [mark for mark, ref in zip(marks, known, strict=True) if ref is None]
+            known = _arrivals_of(connection, marks)
+            new = [one.source for one in marks if one.source not in known]
             before = mailroom.tried(connection, new)
             mailroom.begin(connection, [mark for mark in new if mark not in before], self.parts.now())
         self._begun.update(new)
         ahead: deque[_Reading] = deque()
-        for message, one, mark, ref in zip(chunk, lying, marks, known, strict=True):
-            self._names.add(message.mailbox)
-            if ref is not None:
-                self._innocent.append(mark)
-                self._clear(message, ref, kept=one.kept)
-            elif mark in before:
-                self._alone(message, one, mark, ahead, pending)
+        found: list[Lain] = []
+        for message, one, named in zip(chunk, lying, marks, strict=True):
+            self.clearing.names.add(message.mailbox)
+            if named.source in known:
+                self._innocent.append(named.source)
+                found.append(Lain(message.source, known[named.source], one.kept))
+            elif named.source in before:
+                self._alone(message, one, named, ahead, pending)
             else:
-                ahead.append(self._submit(message, one, mark))
+                ahead.append(self._submit(message, one, named))
+        self.clearing.clear(found)
         return ahead
 
-    def _submit(self, message: Message, lying: Lying, mark: bytes) -> _Reading:
-        return _Reading(message, lying, mark, self.pool.submit(self._store, message, lying))
+    def _submit(self, message: Message, lying: Lying, marks: Marks) -> _Reading:
+        return _Reading(message, lying, marks, self.pool.submit(self._store, message, lying, marks))
 
-    def _store(self, message: Message, lying: Lying) -> Stored | OutOfReachError:
+    def _store(self, message: Message, lying: Lying, marks: Marks) -> Stored | OutOfReachError:
         """Open a message and store its original; a store that is away is given back, for it ends the round."""
         incoming = (too_large if message.too_large else read_message)(message, self.tools)
-        return self._stored(incoming, lying)
+        return self._stored(incoming, lying, marks)
 
-    def _stored(self, incoming: Incoming, lying: Lying) -> Stored | OutOfReachError:
+    def _stored(self, incoming: Incoming, lying: Lying, marks: Marks) -> Stored | OutOfReachError:
         lying = replace(lying, message_id=incoming.particulars.get("message_id") or None)
         try:
-            return store(self.parts, replace(incoming, lying=lying))
+            return store(self.parts, replace(incoming, lying=lying), marks)
         except OutOfReachError as error:
             return error
 
     def _alone(
-        self, message: Message, lying: Lying, mark: bytes, ahead: "deque[_Reading]", pending: "deque[_Reading]"
+        self, message: Message, lying: Lying, marks: Marks, ahead: "deque[_Reading]", pending: "deque[_Reading]"
     ) -> None:
         """Try a message again that was begun before, with nothing beside it that it could take down."""
         self._finish(pending)
         self._finish(ahead)
         with self.parts.database.connect() as connection:
-            tries = mailroom.begin(connection, [mark], self.parts.now())[mark]
+            tries = mailroom.begin(connection, [marks.source], self.parts.now())[marks.source]
         if tries > _TRIES:
-            self._take(_Reading(message, lying, mark, _done(self._stored(unread(message), lying))))
+            unopened = _done(self._stored(unread(message), lying, marks))
+            self._take([_Reading(message, lying, marks, unopened)])
         else:
-            self._take(self._submit(message, lying, mark))
+            self._take([self._submit(message, lying, marks)])
 
     def _finish(self, readings: "deque[_Reading]") -> None:
         """Take in order what was opened.
@@ -165,22 +167,37 @@ class MailRound(Private):
         """
         if self._sent is not None:
             self._sent.result()  # the last of the chunk before: no two chunks' words wait for the mail server
-        while readings:
-            self._take(readings.popleft())
+        several = list(readings)
+        readings.clear()
+        self._take(several)
         self._record()
 
-    def _take(self, reading: _Reading) -> None:
-        stored = self._opened(reading)
-        taken = self._taken(reading, stored) if stored else None
-        self._begun.discard(reading.mark)
-        if stored is None or taken is None:
-            return
-        self._clear(reading.message, taken.arrival_ref, kept=reading.lying.kept)
-        if taken.fresh:
-            self.refs.append(taken.case.ref)
-        else:
-            self._innocent.append(reading.mark)
-        self._sent = self._sender.submit(self._acknowledge, taken, stored.incoming.particulars)
+    def _take(self, readings: list[_Reading]) -> None:
+        """Commit what was opened, in order, clear it away from the door, and acknowledge it.
+
+        :raises OutOfReachError: a store does not answer; what stands before the one that met it is taken first.
+        """
+        opened: list[tuple[_Reading, Stored]] = []
+        away: OutOfReachError | None = None
+        for reading in readings:
+            stored = self._opened(reading)
+            if isinstance(stored, OutOfReachError):
+                away = stored
+                break
+            if stored is None:
+                self._begun.discard(reading.marks.source)
+            else:
+                opened.append((reading, stored))
+        taken = [(*pair, taken) for pair, taken in zip(opened, self._committed(opened), strict=True) if taken]
+        self.clearing.clear([Lain(one.message.source, was.arrival_ref, one.lying.kept) for one, _, was in taken])
+        for reading, stored, was in taken:
+            if was.fresh:
+                self.refs.append(was.case.ref)
+            else:
+                self._innocent.append(reading.marks.source)
+            self._sent = self._sender.submit(self._acknowledge, was, stored.incoming.particulars)
+        if away is not None:
+            raise away
 
     def _acknowledge(self, taken: Taken, particulars: dict[str, Any]) -> None:
         try:
@@ -188,23 +205,34 @@ class MailRound(Private):
         except Exception as error:  # noqa: BLE001 - the case stands and its notice is intended: others must not wait
             self.faults.append(_fault(error))
 
-    def _opened(self, reading: _Reading) -> Stored | None:
-        """Return what was read and stored; None when the message stays.
+    def _opened(self, reading: _Reading) -> Stored | OutOfReachError | None:
+        """Return what was read and stored; None when the message stays; the store's fault when that is away."""
+        try:
+            return reading.stored.result()
+        except (WrongUseError, OutOfReachError) as error:  # our keys, our agent: not the message's fault
+            self._innocent.append(reading.marks.source)
+            self.faults.append(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one message must not stop those behind it
+            self.faults.append(_fault(error))
+        return None
+
+    def _committed(self, opened: Sequence[tuple[_Reading, Stored]]) -> list[Taken | None]:
+        """Commit messages in one transaction; where one of them can't be, each in one of its own. None: it stays.
 
         :raises OutOfReachError: a store does not answer: no other message would fare better.
         """
-        try:
-            stored = reading.stored.result()
-        except (WrongUseError, OutOfReachError) as error:  # our keys, our agent: not the message's fault
-            self._innocent.append(reading.mark)
-            self.faults.append(error)
-            return None
-        except Exception as error:  # noqa: BLE001 - a fault of ours in one message must not stop those behind it
-            self.faults.append(_fault(error))
-            return None
-        if isinstance(stored, OutOfReachError):
-            raise stored
-        return stored
+        taken: list[Taken | None] | None = None
+        if len(opened) > 1:
+            try:
+                taken = list(commit_all(self.parts, [stored for _, stored in opened]))
+            except (OutOfReachError, WrongUseError):
+                raise
+            except Exception:  # noqa: BLE001 - nothing was recorded: who is to blame shows when each goes alone
+                taken = None
+        if taken is None:
+            taken = [self._taken(reading, stored) for reading, stored in opened]
+        self._begun.difference_update(reading.marks.source for reading, _ in opened)
+        return taken
 
     def _taken(self, reading: _Reading, stored: Stored) -> Taken | None:
         """Commit one message; None when it stays.
@@ -221,47 +249,23 @@ class MailRound(Private):
             except Exception as error:  # noqa: BLE001 - see _opened
                 self.faults.append(_fault(error))
                 return None
-        self._innocent.append(reading.mark)
+        self._innocent.append(reading.marks.source)
         return None
 
-    def _clear(self, message: Message, arrival_ref: str, *, kept: bool) -> None:
-        """Take a message away from the door, or aside where nothing of it is stored."""
-        self._seen.append(arrival_ref)
-        if self._away:
-            return
-        try:
-            (self.mailbox.set_aside if kept else self.mailbox.remove)(message.source)
-        except OutOfReachError as error:
-            self._away = True
-            self.faults.append(error)
-        except RefusedError as error:  # numbered anew meanwhile: the next round knows it by its bytes
-            if error.code != RENUMBERED:
-                self.faults.append(error)
-        else:
-            self._gone.append(arrival_ref)
-
     def _record(self) -> None:
-        """Write down what was removed, and that messages which failed by our fault are not to blame."""
-        if self._gone or self._innocent:
-            with self.parts.database.connect() as connection:
-                mailroom.removed(connection, self._gone, self.parts.now())
-                mailroom.forget(connection, self._innocent)
-            self._gone, self._innocent = [], []
-
-    def _settle(self, begun: datetime) -> None:
-        """Record what a killed round removed without saying so, when all of the mailbox was seen."""
-        marks = [mailbox_mark(self.parts, name) for name in sorted(self._names or {""})]
-        with self.parts.database.connect() as connection:
-            mailroom.forget_before(connection, begun - _STALE)
-            missing = mailroom.unsettled(connection, marks, begun - _SETTLED, self._seen)
-            if missing and not self.faults and self.mailbox.count() == 0:
-                mailroom.removed(connection, missing, self.parts.now())
+        self.clearing.record(self._innocent)
+        self._innocent = []
 
 
-def _arrival_of(connection: Connection, mark: bytes, identity: mailroom.MailIdentity) -> str | None:
-    """Return the arrival that a message was recorded as, by its place or by its bytes."""
-    arrival = by_source(connection, mark)
-    return arrival.ref if arrival else mailroom.renumbered(connection, identity)
+def _arrivals_of(connection: Connection, marks: Sequence[Marks]) -> dict[bytes, str]:
+    """Return the arrivals that messages were recorded as, by their place or by their bytes; by the place's mark."""
+    known = {source: arrival.ref for source, arrival in by_source(connection, [one.source for one in marks]).items()}
+    since = min(one.since for one in marks)
+    moved = mailroom.renumbered(connection, [one.identity for one in marks if one.identity], since)
+    for one in marks:
+        if one.identity in moved:
+            known.setdefault(one.source, moved[one.identity])
+    return known
 
 
 def _chunks(mailbox: Mailbox) -> Generator[list[Message], None, None]:

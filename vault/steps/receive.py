@@ -8,6 +8,7 @@ numbered its messages anew, and removes.
 """
 
 import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -15,26 +16,25 @@ from typing import Any
 
 import psycopg
 
-from vault.crypto.boxes import seal_key
-from vault.crypto.envelope import new_key, seal
+from vault.crypto.envelope import new_key
 from vault.domain.calendar import HELSINKI
 from vault.domain.case import REFERENCE_SPACE, Case, Channel, Event, Stage, reference
 from vault.domain.private import Private
 from vault.errors import RefusedError
-from vault.intake.opened import Attachment
+from vault.intake.held import Raw
+from vault.intake.opened import Attachment, SignedContent
 from vault.intake.reports import Report
-from vault.steps.attachments import store_attachments
-from vault.steps.casefile import arrival_owner, case_owner, object_context, original_key, seal_item
-from vault.steps.mail_identity import Lying, identities, source_bytes
+from vault.steps.attachments import store_attachments, store_signature
+from vault.steps.casefile import arrival_owner, case_owner, original_key
+from vault.steps.ledger import Landing, Ledger
+from vault.steps.mail_identity import Lying, Marks, message_id_bytes, place_marks, source_bytes
 from vault.steps.parts import Parts
 from vault.steps.replying import intend_answer
 from vault.steps.returned import note_on_closed, note_report
-from vault.storage import mailroom
-from vault.storage.arrivals import Arrival, add_arrival, by_digest, by_ref, by_source
+from vault.steps.sealed_object import put_sealed
+from vault.storage.arrivals import Arrival, by_source
 from vault.storage.cases import append, get_case, open_case
 from vault.storage.database import Connection
-from vault.storage.keys import add_sealed_key
-from vault.storage.mailroom import MailIdentity
 
 PARTICULARS = "particulars"
 REPLY = "reply"
@@ -54,13 +54,14 @@ class Incoming(Private, shows=("channel",)):
     :param notice: template of the reply that its arrival deserves, or None.
     :param report: what a machine says about our mail, where a machine wrote it.
     :param attachments: its files, each sealed in a place of its own; ``particulars`` describes them in this order.
+    :param signed: its signature with what that covers, to be checked again with keys that the register knows.
     :param lying: how a mail lies at the door; None for a letter.
     """
 
     channel: Channel
     source: str
     same: bytes
-    original: bytes | None
+    original: Raw | None
     received_at: datetime
     language: str
     particulars: dict[str, Any] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Incoming(Private, shows=("channel",)):
     notice: str | None = None
     report: Report | None = None
     attachments: tuple[Attachment, ...] = ()
+    signed: SignedContent | None = None
     lying: Lying | None = None
 
 
@@ -84,23 +86,11 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class _Landing(Private):
-    """What is written about one arrival.
-
-    :param keys: owner to new key, to be sealed in the transaction.
-    """
-
-    arrival: Arrival
-    identity: MailIdentity | None
-    keys: dict[str, bytes]
-
-
-@dataclass(frozen=True, slots=True)
 class Stored(Private):
     """An arrival whose original lies sealed in the object store, and which no case knows yet."""
 
     incoming: Incoming
-    landing: _Landing
+    landing: Landing
 
 
 def source_mac(parts: Parts, source: str) -> bytes:
@@ -120,7 +110,7 @@ def already_taken(parts: Parts, source: str) -> Taken | None:
     """Return what an earlier run made of this source, or None."""
     mac = source_mac(parts, source)
     with parts.database.connect() as connection:
-        return _was(connection, by_source(connection, mac))
+        return _was(connection, by_source(connection, [mac]).get(mac))
 
 
 def _was(connection: Connection, arrival: Arrival | None) -> Taken | None:
@@ -137,9 +127,10 @@ def take(parts: Parts, incoming: Incoming) -> Taken:
     return commit(parts, store(parts, incoming))
 
 
-def store(parts: Parts, incoming: Incoming) -> Stored:
+def store(parts: Parts, incoming: Incoming, marks: Marks | None = None) -> Stored:
     """Seal and store what arrived, under keys that nobody else has before :func:`commit`.
 
+    :param marks: the marks of its place, where the caller has them.
     :raises OutOfReachError: the object store or the key service does not answer.
     """
     incoming = replace(incoming, received_at=plausible(incoming.received_at, parts.now()))
@@ -147,18 +138,24 @@ def store(parts: Parts, incoming: Incoming) -> Stored:
     keys: dict[str, bytes] = {}
     if incoming.original is not None:
         owner = arrival_owner(arrival_ref)
-        keys[owner] = new_key()
-        name = original_key(arrival_ref)
-        parts.objects.put(name, seal(keys[owner], object_context(name, owner), incoming.original))
-    if incoming.attachments:
-        stored = store_attachments(parts, arrival_ref, incoming.attachments, incoming.particulars, keys)
-        incoming = replace(incoming, particulars=stored)
-    source, digest = parts.service.many(
-        "mac", "arrival", [("", source_bytes(incoming.source)), ("", b"same\0" + sha256(incoming.same).digest())]
-    )
-    arrival = Arrival(arrival_ref, incoming.channel, source, digest, incoming.received_at, "", "")
-    identity = identities(parts, [incoming.lying])[0] if incoming.lying else None
-    return Stored(incoming, _Landing(arrival, identity, keys))
+        keys[owner] = put_sealed(parts, owner, original_key(arrival_ref), incoming.original)
+    stored = store_attachments(parts, arrival_ref, incoming.attachments, incoming.particulars, keys)
+    stored = store_signature(parts, arrival_ref, incoming.signed, stored, keys)
+    incoming = replace(incoming, particulars=stored, original=None, attachments=(), signed=None)
+    marks = marks or place_marks(parts, [(incoming.source, incoming.lying)], parts.now())[0]
+    return Stored(incoming, _landing(parts, arrival_ref, incoming, marks, keys))
+
+
+def _landing(parts: Parts, arrival_ref: str, incoming: Incoming, marks: Marks, keys: dict[str, bytes]) -> Landing:
+    """Mark what was read of an arrival."""
+    lying = incoming.lying
+    asked = [b"same\0" + sha256(incoming.same).digest()]
+    if lying is not None and lying.message_id:
+        asked.append(message_id_bytes(lying.message_id))
+    digest, *rest = parts.service.many("mac", "arrival", [("", one) for one in asked])
+    identity = replace(marks.identity, message_id=next(iter(rest), None)) if marks.identity else None
+    arrival = Arrival(arrival_ref, incoming.channel, marks.source, digest, incoming.received_at, "", "")
+    return Landing(arrival, identity, keys, marks.since)
 
 
 def commit(parts: Parts, stored: Stored) -> Taken:
@@ -167,52 +164,62 @@ def commit(parts: Parts, stored: Stored) -> Taken:
     :raises OutOfReachError: the database does not answer.
     :raises ConflictError: somebody changed the case that this answers.
     """
-    incoming, landing = stored.incoming, replace(stored.landing, keys=dict(stored.landing.keys))
     try:
-        with parts.database.connect() as connection:
-            return _known(connection, landing) or _commit(parts, connection, incoming, landing)
+        return commit_all(parts, [stored])[0]
     except psycopg.errors.UniqueViolation:
-        found = already_taken(parts, incoming.source)
+        found = already_taken(parts, stored.incoming.source)
         if found is None:
             raise
         return found
 
 
-def _known(connection: Connection, landing: _Landing) -> Taken | None:
-    """Let nobody else decide about this content meanwhile; return what was made of the very same message."""
-    arrival, identity = landing.arrival, landing.identity
-    mailroom.serialise(connection, [arrival.digest, *([identity.content] if identity else [])])
-    earlier = mailroom.renumbered(connection, identity) if identity else None
-    return _was(connection, by_ref(connection, earlier) if earlier else by_source(connection, arrival.source))
+def commit_all(parts: Parts, several: Sequence[Stored]) -> list[Taken]:
+    """Record several arrivals in one transaction, in their order: all of them, or none.
 
-
-def _commit(parts: Parts, connection: Connection, incoming: Incoming, landing: _Landing) -> Taken:
-    arrival, keys = landing.arrival, landing.keys
-    case, role = _case_of(parts, connection, incoming, landing)
-    add_arrival(connection, replace(arrival, case_ref=case.ref, role=role))
-    if landing.identity is not None:
-        mailroom.add_identity(connection, arrival.ref, landing.identity, parts.now())
-        mailroom.forget(connection, [arrival.source])
+    :raises OutOfReachError: the database does not answer.
+    :raises ConflictError: somebody changed a case that one of them answers.
+    :raises psycopg.Error: one of them can't be recorded; each alone still may.
+    """
     public = parts.service.public("case")
-    for owner, key in keys.items():
-        add_sealed_key(connection, owner, "case", seal_key(public, owner, key))
-    if role == REPLY:
-        owner = arrival_owner(arrival.ref)
-        seal_item(connection, keys[owner], owner, REPLY, incoming.particulars)
-    elif case_owner(case.ref) in keys:
-        owner = case_owner(case.ref)
-        kept = {**incoming.particulars, "arrival": arrival.ref}
-        seal_item(connection, keys[owner], owner, PARTICULARS, kept)
+    with parts.database.connect() as connection:
+        ledger = Ledger.open(connection, [one.landing for one in several])
+        taken = [_recorded(parts, connection, ledger, one) for one in several]
+        ledger.write(connection, parts.now(), public)
+    return taken
+
+
+def _recorded(parts: Parts, connection: Connection, ledger: Ledger, stored: Stored) -> Taken:
+    incoming, landing = stored.incoming, replace(stored.landing, keys=dict(stored.landing.keys))
+    known = _was(connection, ledger.known.get(landing.arrival.source))
+    if known is not None:
+        return known
+    case, role = _case_of(parts, connection, incoming, landing, ledger.twins.get(landing.arrival.digest))
+    arrival = replace(landing.arrival, case_ref=case.ref, role=role)
+    ledger.enter(arrival, landing, _items(case, arrival, landing, incoming))
     wanted = incoming.notice if role == "request" else None
     notice_ref = intend_answer(parts, connection, case, wanted, incoming.particulars) if wanted else None
     return Taken(case, arrival.ref, role, fresh=True, notice_ref=notice_ref)
 
 
-def _case_of(parts: Parts, connection: Connection, incoming: Incoming, landing: _Landing) -> tuple[Case, str]:
-    """Find or open the case that an arrival belongs to, and say what it is there."""
+def _items(
+    case: Case, arrival: Arrival, landing: Landing, incoming: Incoming
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Say what of an arrival is sealed under which owner's key."""
+    if arrival.role == REPLY:
+        yield arrival_owner(arrival.ref), REPLY, incoming.particulars
+    elif case_owner(case.ref) in landing.keys:
+        yield case_owner(case.ref), PARTICULARS, {**incoming.particulars, "arrival": arrival.ref}
+
+
+def _case_of(
+    parts: Parts, connection: Connection, incoming: Incoming, landing: Landing, twin: Arrival | None
+) -> tuple[Case, str]:
+    """Find or open the case that an arrival belongs to, and say what it is there.
+
+    :param twin: the first arrival with the same content, if there is one.
+    """
     arrival, keys = landing.arrival, landing.keys
     known = _case_answered(connection, incoming)
-    twin = by_digest(connection, arrival.digest)
     if incoming.report is not None and known is not None:
         return note_report(parts, connection, known, incoming.report, arrival.ref), "notice"
     if known is None or twin is not None:

@@ -4,8 +4,10 @@
 stolen table can't be compared with a message somebody holds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 
 from vault.storage.database import Connection
 
@@ -28,50 +30,39 @@ class Arrival:
     role: str
 
 
-def add_arrival(connection: Connection, arrival: Arrival) -> None:
-    """Record an arrival in the transaction that makes or changes its case."""
-    connection.execute(
+def add_arrivals(connection: Connection, arrivals: Sequence[Arrival]) -> None:
+    """Record arrivals in the transaction that makes or changes their cases."""
+    connection.cursor().executemany(
         f"insert into arrivals ({_COLUMNS}) values (%s, %s, %s, %s, %s, %s, %s)",  # noqa: S608 - constant names
-        (
-            arrival.ref,
-            arrival.channel,
-            arrival.source,
-            arrival.digest,
-            arrival.received_at,
-            arrival.case_ref,
-            arrival.role,
-        ),
+        [(one.ref, one.channel, one.source, one.digest, one.received_at, one.case_ref, one.role) for one in arrivals],
     )
 
 
-def by_source(connection: Connection, source: bytes) -> Arrival | None:
-    """Return the arrival that this source was recorded as."""
-    return _one(connection, "source = %s", source)
+def by_source(connection: Connection, sources: Sequence[bytes]) -> dict[bytes, Arrival]:
+    """Return the arrivals that these sources were recorded as."""
+    return {one.source: one for one in _where(connection, "source = any(%s)", list(sources))}
 
 
 def by_ref(connection: Connection, ref: str) -> Arrival | None:
     """Return one arrival."""
-    return _one(connection, "ref = %s", ref)
+    return next(iter(_where(connection, "ref = %s", ref)), None)
 
 
-def by_digest(connection: Connection, digest: bytes) -> Arrival | None:
-    """Return the first arrival with the same content."""
-    return _one(connection, "digest = %s order by received_at", digest)
-
-
-def _one(connection: Connection, where: str, value: bytes | str) -> Arrival | None:
-    query = f"select {_COLUMNS} from arrivals where {where} limit 1"  # noqa: S608 - constant names
-    row = connection.execute(query, (value,)).fetchone()
-    return Arrival(row[0], row[1], bytes(row[2]), bytes(row[3]), row[4], row[5], row[6]) if row else None
+def by_digest(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, Arrival]:
+    """Return the first arrival with the same content, for each content that came before."""
+    found = _where(connection, "digest = any(%s) order by received_at desc", list(digests))
+    return {one.digest: one for one in found}
 
 
 def untaken_replies(connection: Connection, case_ref: str) -> list[Arrival]:
     """Return the replies to a case that no step has looked at yet, oldest first."""
-    rows = connection.execute(
-        f"select {_COLUMNS} from arrivals"  # noqa: S608 - constant names
-        " where case_ref = %s and role = 'reply' and taken_at is null order by received_at, ref",
-        (case_ref,),
-    ).fetchall()
+    untaken = "case_ref = %s and role = 'reply' and taken_at is null order by received_at, ref"
+    return _where(connection, untaken, case_ref)
+
+
+def _where(connection: Connection, condition: LiteralString, value: object) -> list[Arrival]:
+    query = f"select {_COLUMNS} from arrivals where {condition}"  # noqa: S608 - constant names and conditions
+    rows = connection.execute(query, (value,)).fetchall()
     return [Arrival(r[0], r[1], bytes(r[2]), bytes(r[3]), r[4], r[5], r[6]) for r in rows]
 
 
@@ -91,8 +82,4 @@ def take_reply(connection: Connection, ref: str, at: datetime) -> None:
 
 def of_case(connection: Connection, case_ref: str) -> list[Arrival]:
     """Return everything that arrived for a case."""
-    rows = connection.execute(
-        f"select {_COLUMNS} from arrivals where case_ref = %s order by received_at, ref",  # noqa: S608 - constant names
-        (case_ref,),
-    ).fetchall()
-    return [Arrival(r[0], r[1], bytes(r[2]), bytes(r[3]), r[4], r[5], r[6]) for r in rows]
+    return _where(connection, "case_ref = %s order by received_at, ref", case_ref)

@@ -1,6 +1,6 @@
 """Wrapped and sealed keys, in their own tables."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from vault.storage.database import Connection, Database
 
@@ -13,6 +13,8 @@ _PUT_MANY = (
     "select %s, ref, %s, wrapped from unnest(%b::text[], %b::bytea[]) as given (ref, wrapped) on conflict do nothing "
     "returning ref"
 )
+
+_ADD_SEALED = "insert into sealed_keys (owner, box, sealed) values (%s, %s, %s)"
 
 
 class WrappedKeyTable:
@@ -48,7 +50,12 @@ class SealedKeyTable:
 
 def add_sealed_key(connection: Connection, owner: str, box: str, sealed: bytes) -> None:
     """Store a sealed key inside the caller's transaction."""
-    connection.execute("insert into sealed_keys (owner, box, sealed) values (%s, %s, %s)", (owner, box, sealed))
+    connection.execute(_ADD_SEALED, (owner, box, sealed))
+
+
+def add_sealed_keys(connection: Connection, box: str, sealed: Mapping[str, bytes]) -> None:
+    """Store several owners' sealed keys inside the caller's transaction."""
+    connection.cursor().executemany(_ADD_SEALED, [(owner, box, one) for owner, one in sealed.items()])
 
 
 def destroy_owner(connection: Connection, owner: str) -> None:
@@ -56,12 +63,13 @@ def destroy_owner(connection: Connection, owner: str) -> None:
     connection.execute("delete from sealed_keys where owner = %s", (owner,))
 
 
-def put_item(connection: Connection, owner: str, name: str, version: int, envelope: bytes) -> None:
-    """Store one sealed item; the same name and version again keeps the first."""
-    connection.execute(
-        "insert into sealed_items (owner, name, version, envelope) values (%s, %s, %s, %s) on conflict do nothing",
-        (owner, name, version, envelope),
-    )
+def put_items(connection: Connection, items: Sequence[tuple[str, str, int, bytes]]) -> None:
+    """Store sealed items; the same name and version again keeps the first.
+
+    :param items: owner, name, version and envelope of each.
+    """
+    query = "insert into sealed_items (owner, name, version, envelope) values (%s, %s, %s, %s) on conflict do nothing"
+    connection.cursor().executemany(query, items)
 
 
 def get_item(connection: Connection, owner: str, name: str) -> tuple[int, bytes] | None:

@@ -3,7 +3,7 @@
 Every mark is a MAC under a key that stays in the key service, as in :mod:`vault.storage.arrivals`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,38 +30,44 @@ class MailIdentity:
 
 def serialise(connection: Connection, marks: Sequence[bytes]) -> None:
     """Let one transaction at a time decide about messages that share a mark; until this one ends."""
-    for number in sorted({int.from_bytes(mark[:8], "big", signed=True) for mark in marks}):
-        connection.execute("select pg_advisory_xact_lock(%s)", (number,))
+    numbers = sorted({int.from_bytes(mark[:8], "big", signed=True) for mark in marks})  # the same order for everybody
+    connection.execute("select pg_advisory_xact_lock(number) from unnest(%s::bigint[]) as number", (numbers,))
 
 
-def add_identity(connection: Connection, arrival_ref: str, identity: MailIdentity, at: datetime) -> None:
-    """Record a message's identity in the transaction that records its arrival."""
-    connection.execute(
+def add_identities(connection: Connection, identities: Mapping[str, MailIdentity], at: datetime) -> None:
+    """Record messages' identities in the transaction that records their arrivals.
+
+    :param identities: by the reference of the arrival.
+    """
+    connection.cursor().executemany(
         "insert into mail_identities (arrival_ref, mailbox, numbering, message_id, content, kept, recorded_at)"
         " values (%s, %s, %s, %s, %s, %s, %s)",
-        (
-            arrival_ref,
-            identity.mailbox,
-            identity.numbering,
-            identity.message_id,
-            identity.content,
-            identity.kept,
-            at,
-        ),
+        [
+            (ref, one.mailbox, one.numbering, one.message_id, one.content, one.kept, at)
+            for ref, one in identities.items()
+        ],
     )
 
 
-def renumbered(connection: Connection, identity: MailIdentity) -> str | None:
-    """Return the arrival that this very message was recorded as under another numbering, or None.
+def renumbered(connection: Connection, identities: Sequence[MailIdentity], since: datetime) -> dict[MailIdentity, str]:
+    """Return the arrivals that these very messages were recorded as under another numbering.
 
-    A message whose removal is recorded was another one: this copy came later.
+    A message whose removal was recorded before was another one: this copy came later.
+
+    :param since: when the messages were looked for at their door.
     """
-    row = connection.execute(
-        "select arrival_ref from mail_identities where content = %s and mailbox = %s and numbering <> %s"
-        " and removed_at is null order by recorded_at limit 1",
-        (identity.content, identity.mailbox, identity.numbering),
-    ).fetchone()
-    return str(row[0]) if row else None
+    rows = connection.execute(
+        "select content, mailbox, numbering, arrival_ref from mail_identities where content = any(%s)"
+        " and (removed_at is null or removed_at >= %s) order by recorded_at desc",
+        ([one.content for one in identities], since),
+    ).fetchall()
+    found = [(bytes(content), bytes(mailbox), bytes(numbering), str(ref)) for content, mailbox, numbering, ref in rows]
+    return {
+        one: ref
+        for content, mailbox, numbering, ref in found  # the first that was recorded comes last, and stays
+        for one in identities
+        if (one.content, one.mailbox) == (content, mailbox) and one.numbering != numbering
+    }
 
 
 def removed(connection: Connection, arrival_refs: Sequence[str], at: datetime) -> None:

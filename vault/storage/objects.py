@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -37,6 +37,7 @@ class Objects(Private):
             aws_secret_access_key=read_secret(settings.secret_key_file),
             config=Config(
                 retries={"max_attempts": 4, "mode": "standard"},
+                user_agent="dsr-vault",  # else each request spells out this machine's versions, and takes its time
                 connect_timeout=5,
                 read_timeout=60,
                 s3={"addressing_style": "path"},
@@ -50,8 +51,11 @@ class Objects(Private):
         self._make(self._settings.bucket)
         self._make(self._settings.log_bucket, ObjectLockEnabledForBucket=True)
 
-    def put(self, key: str, data: bytes) -> None:
-        """Store ``data`` under ``key``; the same key again replaces it."""
+    def put(self, key: str, data: bytes | BinaryIO) -> None:
+        """Store ``data`` under ``key``; the same key again replaces it.
+
+        :param data: bytes, or a file that is read in pieces from its beginning, again where a try fails.
+        """
         self._call(lambda: self._client.put_object(Bucket=self._settings.bucket, Key=key, Body=data))
 
     def get(self, key: str) -> bytes:

@@ -18,7 +18,7 @@ from vault.settings import DatabaseSettings
 from vault.steps.casefile import case_owner, item_context, print_owner
 from vault.storage.cases import open_case
 from vault.storage.database import Connection, Database
-from vault.storage.keys import SealedKeyTable, WrappedKeyTable, add_sealed_key, put_item
+from vault.storage.keys import SealedKeyTable, WrappedKeyTable, add_sealed_key, put_items
 from vault.storage.migrate import migrate
 from vault.testing.accesslog import SUBJECT, look
 from vault.testing.keyservice import RunningKeyService, start_key_service
@@ -107,7 +107,7 @@ def _case_file(connection: Connection, service: RunningKeyService) -> None:
     for place, box in ((owner, "case"), (print_owner(REF), "print")):
         add_sealed_key(connection, place, box, seal_key(service.client("intake").public(box), place, key))
     for name in KINDS_OF_ROWS["sealed_items"][1]:
-        put_item(connection, owner, name, 1, seal(key, item_context(owner, name, 1), _WORDS))
+        put_items(connection, [(owner, name, 1, seal(key, item_context(owner, name, 1), _WORDS))])
     connection.execute("insert into drafts values (%s, 1, '', now())", (REF,))
     decision = seal(key, Context("decisions", REF, "envelope", "", 1), _WORDS)
     connection.execute("insert into decisions values (%s, 1, '', now(), 'staff:7', %s)", (REF, decision))

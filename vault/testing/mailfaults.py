@@ -109,17 +109,19 @@ class Disturbed(Private):
             self._at_message(number)
             yield message
 
-    def remove(self, source: str) -> None:
-        """Remove a message."""
-        self._removals += 1
-        self._at_removal(self._removals)
-        self.inner.remove(source)
+    def remove(self, *sources: str) -> None:
+        """Remove messages, one after the other."""
+        self._each(self.inner.remove, sources)
 
-    def set_aside(self, source: str) -> None:
-        """Set a message aside."""
-        self._removals += 1
-        self._at_removal(self._removals)
-        self.inner.set_aside(source)
+    def set_aside(self, *sources: str) -> None:
+        """Set messages aside, one after the other."""
+        self._each(self.inner.set_aside, sources)
+
+    def _each(self, act: Callable[[str], None], sources: Iterable[str]) -> None:
+        for source in sources:
+            self._removals += 1
+            self._at_removal(self._removals)
+            act(source)
 
     def count(self) -> int:
         """Count the messages."""

@@ -1,0 +1,87 @@
+"""What is known of some arrivals when their one transaction begins, and what it writes of them at its end.
+
+Looked up and written for all of them together: of a hundred messages each costs a few statements of its own,
+and the rest is shared.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from vault.crypto.boxes import seal_key
+from vault.domain.private import Private
+from vault.steps.casefile import sealed_item
+from vault.storage import mailroom
+from vault.storage.arrivals import Arrival, add_arrivals, by_digest, by_ref, by_source
+from vault.storage.database import Connection
+from vault.storage.keys import add_sealed_keys, put_items
+from vault.storage.mailroom import MailIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Landing(Private):
+    """What is written about one arrival.
+
+    :param keys: owner to new key, to be sealed in the transaction.
+    :param since: when its round through the mailbox began.
+    """
+
+    arrival: Arrival
+    identity: MailIdentity | None
+    keys: dict[str, bytes]
+    since: datetime
+
+
+@dataclass(slots=True)
+class Ledger(Private):
+    """The arrivals of one transaction.
+
+    :param known: what was made of the very same message, by its source.
+    :param twins: the first arrival of each content, those of this transaction among them.
+    """
+
+    known: dict[bytes, Arrival]
+    twins: dict[bytes, Arrival]
+    _arrivals: list[Arrival] = field(default_factory=list)
+    _identities: dict[str, MailIdentity] = field(default_factory=dict)
+    _keys: dict[str, bytes] = field(default_factory=dict)
+    _items: list[tuple[str, str, int, bytes]] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, connection: Connection, landings: Sequence[Landing]) -> "Ledger":
+        """Let nobody else decide about these contents until the transaction ends, and look up what is known of them."""
+        named = {one.arrival.source: one.identity for one in landings if one.identity}
+        digests, since = [one.arrival.digest for one in landings], min(one.since for one in landings)
+        mailroom.serialise(connection, [*digests, *(identity.content for identity in named.values())])
+        known = by_source(connection, [one.arrival.source for one in landings])
+        moved = mailroom.renumbered(connection, list(named.values()), since) if named else {}
+        for source, identity in named.items():
+            earlier = by_ref(connection, moved[identity]) if identity in moved else None
+            known.update({source: earlier} if earlier else {})
+        return cls(known, by_digest(connection, digests))
+
+    def enter(self, arrival: Arrival, landing: Landing, items: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+        """Note one arrival, with its case.
+
+        :param landing: its identity, and the keys that it has by now.
+        :param items: owner, name and value of what is sealed with it, under a key of the landing's.
+        """
+        self.twins.setdefault(arrival.digest, arrival)
+        self._arrivals.append(arrival)
+        self._identities.update({arrival.ref: landing.identity} if landing.identity else {})
+        self._keys.update(landing.keys)
+        for owner, name, value in items:
+            self._items.append((owner, name, 1, sealed_item(landing.keys[owner], owner, name, value)))
+
+    def write(self, connection: Connection, at: datetime, public: bytes) -> None:
+        """Write down what was noted.
+
+        :param public: the public half of the box that cases' keys are sealed to, 32 bytes.
+        """
+        add_arrivals(connection, self._arrivals)
+        mailroom.add_identities(connection, self._identities, at)
+        mailroom.forget(connection, [one.source for one in self._arrivals if one.ref in self._identities])
+        sealed = {owner: seal_key(public, owner, key) for owner, key in self._keys.items()}
+        add_sealed_keys(connection, "case", sealed)
+        put_items(connection, self._items)
