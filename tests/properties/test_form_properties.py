@@ -11,8 +11,9 @@ from PIL import Image
 from vault.errors import UnreadableError
 from vault.intake import geometry
 from vault.intake.forms import Payload, parse_payload
-from vault.intake.pagereader import PageReading, pack_task, read_pages, unpack_pages
-from vault.intake.pages import PageLimits, open_pages
+from vault.intake.pagereader import read_pages
+from vault.intake.pages import open_pages
+from vault.intake.readings import PageLimits, PageReading, pack_task, unpack_pages
 from vault.intake.wording import printable
 from vault.testing.scans import as_pdf, as_tiff
 

@@ -11,9 +11,9 @@ from vault.errors import UnreadableError
 from vault.intake import codereader, ocr, wording
 from vault.intake.forms import FieldKind
 from vault.intake.ocr import Words
-from vault.intake.pagereader import PageReading, is_blank
+from vault.intake.pagereader import is_blank
+from vault.intake.readings import FieldReading, PageReading
 from vault.intake.scan import Letter, ScanResult, group, read_scan
-from vault.intake.sheet import FieldReading
 from vault.settings import Limits
 
 PICTURE = Image.new("L", (40, 20), 255)

@@ -7,7 +7,8 @@ from PIL import Image, ImageDraw
 
 from vault.intake.align import align, find_codes
 from vault.intake.forms import INSPECTION_1, Box
-from vault.intake.sheet import FieldReading, read_ticks
+from vault.intake.readings import FieldReading
+from vault.intake.sheet import read_ticks
 from vault.testing.scans import fill_form, print_sheet, scan_sheet, scribble
 
 DPI = 200

@@ -12,7 +12,8 @@ from PIL import Image
 
 from vault.errors import UnreadableError
 from vault.intake.forms import INSPECTION_1
-from vault.intake.pages import Page, PageLimits, open_pages
+from vault.intake.pages import Page, open_pages
+from vault.intake.readings import PageLimits
 from vault.testing.scans import as_pdf, as_tiff, fill_form
 
 LIMITS = PageLimits(pages=5, pixels=4_000_000)

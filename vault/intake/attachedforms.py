@@ -10,7 +10,7 @@ from typing import Any
 from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake.opened import Attachment
-from vault.intake.scan import READ, REFUSED, Letter, read_scan
+from vault.intake.scan import READ, Letter, read_scan
 from vault.settings import Limits
 
 _MOST_FILES, _LARGEST, _PAGES, _SECONDS = 3, 10_000_000, 4, 60  # files of a mail, bytes, pages of a file, for a child
@@ -55,7 +55,6 @@ def _letters(file: Attachment, limits: Limits) -> tuple[Letter, ...]:
         update={"pages": min(_PAGES, limits.pages), "child_seconds": min(_SECONDS, limits.child_seconds)}
     )
     try:
-        result = read_scan(file.data, bounds)
+        return read_scan(file.data, bounds).letters
     except UnreadableError:
         return ()
-    return () if result.outcome == REFUSED else result.letters

@@ -5,7 +5,8 @@ import json
 from dataclasses import asdict
 
 from vault.errors import UnreadableError
-from vault.intake.pages import PageLimits, open_pages
+from vault.intake.pages import open_pages
+from vault.intake.readings import PageLimits
 from vault.intake.sandbox import ChildLimits, run_child
 from vault.settings import Limits
 

@@ -4,19 +4,16 @@ Parent and child speak JSON; nothing that is read is written anywhere but to Tes
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
 
 from PIL import Image
 
-from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake import ink, ocr, sheet
 from vault.intake.align import Code, Sheet, align, find_codes
 from vault.intake.forms import FieldKind, Form, Payload
-from vault.intake.pages import DPI, Page, PageLimits, open_pages
-from vault.intake.sheet import NOT_READ, FieldReading
+from vault.intake.pages import DPI, Page, open_pages
+from vault.intake.readings import NOT_READ, FieldReading, PageLimits, PageReading
 from vault.intake.wording import printable
 
 _RIM = 0.06  # share of a page's side that may show the scanner's dark edge
@@ -24,31 +21,6 @@ _BLANK = 0.0003  # share of the rest that ink covers on an empty page
 _COARSE = 3  # pixels that are averaged before looking for ink on a whole page
 _LEAST_LETTERS = 20  # of a plain page that was read at all
 _LEAST_WORD = 0.3  # words of a plain page that are less certain are left out
-
-
-@dataclass(frozen=True, slots=True)
-class PageReading(Private, shows=("number", "form", "fault")):
-    """What was found on one page.
-
-    :param number: counted from 1.
-    :param form: ``name:version:language`` of the form that its QR code names, or None.
-    :param text: its words, when it is no form.
-    :param fault: why a person must look at it, or None.
-    """
-
-    number: int
-    form: str | None = None
-    fields: Mapping[str, FieldReading] = field(default_factory=dict)
-    barcodes: tuple[str, ...] = ()
-    text: str = ""
-    fault: str | None = None
-    blank: bool = False
-
-
-def pack_task(data: bytes, limits: PageLimits, first: int, count: int) -> bytes:
-    """Write what a child is to do: read ``count`` pages of ``data`` from page ``first``, counted from 0."""
-    head = {"first": first, "count": count, **asdict(limits)}
-    return json.dumps(head).encode("ascii") + b"\n" + data
 
 
 def read_pages(task: bytes) -> bytes:
@@ -62,12 +34,6 @@ def read_pages(task: bytes) -> bytes:
         numbers = range(order["first"], min(source.total, order["first"] + order["count"]))
         readings = [asdict(read_page(source.page(number), number + 1)) for number in numbers]
         return json.dumps({"total": source.total, "pages": readings}).encode("ascii")
-
-
-def unpack_pages(answer: bytes) -> tuple[int, list[PageReading]]:
-    """Return the file's number of pages, and the readings that a child wrote."""
-    said = json.loads(answer)
-    return int(said["total"]), [_unpacked(page) for page in said["pages"]]
 
 
 def read_page(page: Page, number: int) -> PageReading:
@@ -129,8 +95,3 @@ def _read_text(picture: Image.Image) -> tuple[str, str | None]:
         return "", error.code
     text = printable(words.text)
     return text, None if sum(map(str.isalnum, text)) >= _LEAST_LETTERS else "unreadable_page"
-
-
-def _unpacked(page: Mapping[str, Any]) -> PageReading:
-    fields = {name: FieldReading(**reading) for name, reading in page["fields"].items()}
-    return PageReading(**{**page, "fields": fields, "barcodes": tuple(page["barcodes"])})

@@ -19,6 +19,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from vault.domain.private import Private
 from vault.errors import UnreadableError
+from vault.intake.readings import PageLimits
 
 DPI = 300  # at which a PDF is drawn
 _POINTS = 72  # in an inch
@@ -42,14 +43,6 @@ class Page(Private):
 
     picture: Image.Image
     typed: FormValues = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class PageLimits:
-    """The most pages a file and pixels a page may have."""
-
-    pages: int
-    pixels: int
 
 
 class Source(Protocol):

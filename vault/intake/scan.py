@@ -11,10 +11,8 @@ from typing import Any
 
 from vault.domain.private import Private
 from vault.errors import UnreadableError
-from vault.intake.pagereader import PageReading, pack_task, unpack_pages
-from vault.intake.pages import PageLimits
+from vault.intake.readings import NOT_READ, FieldReading, PageLimits, PageReading, pack_task, unpack_pages
 from vault.intake.sandbox import ChildLimits, run_child
-from vault.intake.sheet import NOT_READ, FieldReading
 from vault.settings import Limits
 
 READ, PERSON, REFUSED = "read", "person", "refused"

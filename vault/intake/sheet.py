@@ -1,18 +1,13 @@
 """Read the fields of a sheet that is laid over its form: words by Tesseract, ticks by their ink."""
 
-from dataclasses import dataclass
-from typing import TypeAlias
-
 from PIL import Image
 
-from vault.domain.private import Private
 from vault.intake import codereader, ink, wording
 from vault.intake.align import Sheet
 from vault.intake.forms import CHOICES, Box, Field, FieldKind, Form
 from vault.intake.ocr import Words
 from vault.intake.pages import FormValues
-
-Value: TypeAlias = "str | bool | list[str] | None"
+from vault.intake.readings import FieldReading, Value
 
 _FRAME = 0.8  # mm of a box's rim that may show its printed frame
 _AROUND = 2.5  # mm of paper to see around a square
@@ -23,15 +18,6 @@ _EMPTY_TICK, _SURE_TICK = 0.03, 0.08  # share of a square that ink covers
 _UNSURE = 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class FieldReading(Private, shows=("confidence",)):
-    """What one field says: text, the ticked option or options, or whether there is ink; confidence 0 to 1."""
-
-    value: Value
-    confidence: float
-
-
-NOT_READ = FieldReading(None, 0.0)
 EMPTY = FieldReading("", 1.0)
 BLOTTED = FieldReading("", 0.0)
 
