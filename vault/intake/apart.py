@@ -12,14 +12,16 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeVar
 
 from vault.domain.private import Private
 from vault.errors import OutOfReachError, UnreadableError, VaultError, WrongUseError
 from vault.intake.child import ANSWERED, NO_MEMORY, RAISED
 from vault.intake.frames import pack, receive, unpack
+from vault.intake.held import Raw, size_of
 from vault.intake.mime import MimeLimits
 from vault.intake.opened import OpenedMail
 from vault.intake.sandbox import ChildLimits, environment
@@ -70,7 +72,7 @@ class Apart(Private):
         self._limits = limits or ChildLimits()
         self._idle: queue.LifoQueue[_Child] = queue.LifoQueue()
 
-    def open(self, raw: bytes) -> OpenedMail:
+    def open(self, raw: Raw) -> OpenedMail:
         """Open a mail as :func:`vault.intake.mail.open_mail` does.
 
         :raises UnreadableError: ``child_timeout``, ``child_memory``, ``child_failed`` or ``child_died``.
@@ -79,7 +81,8 @@ class Apart(Private):
         """
         child = self._take()
         try:
-            opened = child.ask([len(raw).to_bytes(LENGTH, "big"), raw], OpenedMail, self._limits.seconds)
+            mail = [raw] if isinstance(raw, bytes) else raw.pieces()
+            opened = child.ask(chain([size_of(raw).to_bytes(LENGTH, "big")], mail), OpenedMail, self._limits.seconds)
         except (WrongUseError, OutOfReachError):
             self._idle.put(child)
             raise
@@ -133,7 +136,7 @@ class _Child(Private):
     def lives(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, pieces: Sequence[bytes], kind: type[T], seconds: float) -> T:
+    def ask(self, pieces: Iterable[bytes], kind: type[T], seconds: float) -> T:
         """Send one frame and wait for the answer.
 
         :raises UnreadableError: ``child_timeout``, ``child_memory``, ``child_failed`` or ``child_died``.

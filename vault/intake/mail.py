@@ -18,6 +18,7 @@ from vault.intake.cms import decompressed
 from vault.intake.contents import public_keys, read_contents
 from vault.intake.gpg import Read
 from vault.intake.headers import mailbox
+from vault.intake.held import Raw, start_of, whole
 from vault.intake.layers import Inside, Layer, LayerKind, find_layer
 from vault.intake.mailheaders import read_headers
 from vault.intake.mime import MimeLimits, Part, bare_part, head, parse
@@ -51,9 +52,10 @@ class MailTools(Private):
     apart: Apart | None = None
 
 
-def open_mail(raw: bytes, tools: MailTools) -> OpenedMail:
+def open_mail(raw: Raw, tools: MailTools) -> OpenedMail:
     """Open a mail as it arrived.
 
+    :param raw: a large one comes to a child in pieces, and stands whole in that child alone.
     :raises WrongUseError: a program or a passphrase of ours is missing or wrong; the mail is untouched.
     :raises OutOfReachError: gpg's agent does not answer.
     """
@@ -61,7 +63,7 @@ def open_mail(raw: bytes, tools: MailTools) -> OpenedMail:
         return _opened_apart(raw, tools, tools.apart)
     opening = _Opening(tools)
     try:
-        return opening.open(raw)
+        return opening.open(whole(raw))
     except (WrongUseError, OutOfReachError):
         raise
     except VaultError as error:
@@ -70,7 +72,7 @@ def open_mail(raw: bytes, tools: MailTools) -> OpenedMail:
         return opening.failed("mail_reader_failed")
 
 
-def _opened_apart(raw: bytes, tools: MailTools, apart: Apart) -> OpenedMail:
+def _opened_apart(raw: Raw, tools: MailTools, apart: Apart) -> OpenedMail:
     """Let a child open it; what crossed a limit there is refused, and still says who sent it."""
     with contextlib.suppress(OutOfReachError, OSError):  # a mail that is not encrypted needs none
         tools.openpgp.start_agent()
@@ -79,8 +81,13 @@ def _opened_apart(raw: bytes, tools: MailTools, apart: Apart) -> OpenedMail:
     except UnreadableError as error:
         headers = MailHeaders()
         with contextlib.suppress(UnreadableError):
-            headers = read_headers(head(raw, tools.limits))
+            headers = read_headers(head(_start(raw, tools.limits), tools.limits))
         return OpenedMail(Outcome.REFUSED, error.code, headers=headers)
+
+
+def _start(raw: Raw, limits: MimeLimits) -> bytes:
+    """Return a mail's first bytes, in which its headers end or break a limit."""
+    return raw if isinstance(raw, bytes) else start_of(raw, limits.headers + _LONGEST_HEAD)
 
 
 class _Opening(Private):

@@ -4,18 +4,21 @@ What shows somebody's identity document lies under ``identity/``, so that the ke
 knows what to destroy as soon as identity is decided (:mod:`vault.steps.identity_copies`).
 """
 
-from collections.abc import MutableMapping, Sequence
-from typing import Any
+from base64 import b64encode
+from collections.abc import Iterator, MutableMapping, Sequence
+from typing import Any, Final
 
-from vault.crypto.envelope import new_key, seal
-from vault.intake.opened import Attachment
-from vault.steps.casefile import CaseFile, arrival_owner, object_context
+from vault.intake.opened import Attachment, SignedContent
+from vault.steps.casefile import CaseFile, arrival_owner
 from vault.steps.parts import Parts
+from vault.steps.sealed_object import put_sealed
 
 DELETE_AFTER = "delete_after"
 IDENTITY = "identity"  # to be destroyed when identity is decided
-SIGNED = "signed"  # what stands in place of a number: the signed original words of a mail with such a copy
+SIGNED = "signed"  # what stands in place of a number: the signed original words, where they are kept apart
 _SIGNATURE = ("signature", "signed")
+_INLINE: Final = 262_144  # bytes of a signature and its words that stand in the particulars
+_THREES: Final = 49_152  # bytes that become 64 KiB of base64
 
 
 def attachment_owner(arrival_ref: str, place: str) -> str:
@@ -40,8 +43,6 @@ def store_attachments(
 ) -> dict[str, Any]:
     """Seal each attachment and store it; a kill before the caller's transaction leaves ciphertext that nothing opens.
 
-    A signature's content goes with the copies of identity documents that it holds.
-
     :param particulars: its ``attachments`` describe these files in the same order.
     :param keys: owner to key; the new keys are added, to be sealed in the caller's transaction.
     :returns: the particulars, in which each file has its ``place``.
@@ -53,16 +54,50 @@ def store_attachments(
     listed = [{**words, "place": str(number)} for number, words in enumerate(described, start=1)]
     for words, file in zip(listed, attachments, strict=True):
         owner = attachment_owner(arrival_ref, words["place"])
-        keys[owner] = _store(
-            parts, owner, attachment_key(arrival_ref, words["place"], words.get(DELETE_AFTER)), file.data
-        )
-    stored = {**particulars, "attachments": listed}
-    if not any(words.get(DELETE_AFTER) for words in listed) or not particulars.get("signature"):
-        return stored
-    content = "\n".join(particulars.get(name) or "" for name in _SIGNATURE).encode("ascii")
-    owner = attachment_owner(arrival_ref, SIGNED)
-    keys[owner] = _store(parts, owner, attachment_key(arrival_ref, SIGNED, IDENTITY), content)
-    return {**stored, **dict.fromkeys(_SIGNATURE), "signature_at": arrival_ref}
+        name = attachment_key(arrival_ref, words["place"], words.get(DELETE_AFTER))
+        keys[owner] = put_sealed(parts, owner, name, file.data)
+    return {**particulars, "attachments": listed}
+
+
+def store_signature(
+    parts: Parts,
+    arrival_ref: str,
+    signed: SignedContent | None,
+    particulars: dict[str, Any],
+    keys: MutableMapping[str, bytes],
+) -> dict[str, Any]:
+    """Keep a signature with what it covers: a small one in the particulars, a large one in an object of its own.
+
+    One that covers copies of identity documents goes with these.
+
+    :param particulars: what :func:`store_attachments` made of them.
+    :param keys: as there.
+    :returns: the particulars with ``signature`` and ``signed``, or with ``signature_at``.
+    :raises OutOfReachError: the object store does not answer.
+    """
+    if signed is None:
+        return {**particulars, **dict.fromkeys(_SIGNATURE)}
+    copies = any(words.get(DELETE_AFTER) for words in particulars["attachments"])
+    if not copies and len(signed.signature) + len(signed.content or b"") <= _INLINE:
+        told = (signed.signature, signed.content)
+        words = (None if part is None else b64encode(part).decode("ascii") for part in told)
+        return {**particulars, **dict(zip(_SIGNATURE, words, strict=True))}
+    owner, delete_after = attachment_owner(arrival_ref, SIGNED), IDENTITY if copies else None
+    keys[owner] = put_sealed(parts, owner, attachment_key(arrival_ref, SIGNED, delete_after), _lines_of(signed))
+    at = {"signature_at": arrival_ref, "signature_delete_after": delete_after}
+    return {**particulars, **dict.fromkeys(_SIGNATURE), **at}
+
+
+def _lines_of(signed: SignedContent) -> Iterator[bytes]:
+    """Spell a signature in one line of base64 and what it covers in another, without a whole copy."""
+    yield from _base64(signed.signature)
+    yield b"\n"
+    yield from _base64(signed.content or b"")
+
+
+def _base64(data: bytes) -> Iterator[bytes]:
+    view = memoryview(data)
+    return (b64encode(view[at : at + _THREES]) for at in range(0, len(data), _THREES))
 
 
 def with_signature(file: CaseFile, particulars: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +108,7 @@ def with_signature(file: CaseFile, particulars: dict[str, Any]) -> dict[str, Any
     arrival_ref = particulars.get("signature_at")
     if arrival_ref is None:
         return particulars
-    name = attachment_key(arrival_ref, SIGNED, IDENTITY)
+    name = attachment_key(arrival_ref, SIGNED, particulars.get("signature_delete_after", IDENTITY))
     lines = file.get_sealed(attachment_owner(arrival_ref, SIGNED), name).decode("ascii").split("\n")
     return {**particulars, **{name: line or None for name, line in zip(_SIGNATURE, lines, strict=True)}}
 
@@ -85,9 +120,3 @@ def owners_at(parts: Parts, arrival_ref: str) -> dict[str, str]:
         *parts.objects.list(f"{IDENTITY}/{arrival_ref}/"),
     ]
     return {name: attachment_owner(arrival_ref, name.rpartition("/")[2].removeprefix("attachment-")) for name in names}
-
-
-def _store(parts: Parts, owner: str, name: str, data: bytes) -> bytes:
-    key = new_key()
-    parts.objects.put(name, seal(key, object_context(name, owner), data))
-    return key

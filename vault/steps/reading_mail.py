@@ -1,6 +1,5 @@
 """What one message is: opened, judged and written down as an :class:`Incoming`, whatever it holds."""
 
-import base64
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +19,7 @@ from vault.steps.replying import case_answered, reply_particulars
 
 def read_message(message: Message, tools: MailTools) -> Incoming:
     """Open one message and say what it is; whatever it holds, the answer is an :class:`Incoming`."""
-    opened = open_mail(message.data, tools)
+    opened = open_mail(message.raw, tools)
     asked = read_asked(opened)
     exception, notice = _judge(opened, asked)
     report = opened.headers.report
@@ -28,7 +27,7 @@ def read_message(message: Message, tools: MailTools) -> Incoming:
         channel=Channel.MAIL,
         source=message.source,
         same=_same(message, opened),
-        original=message.data,
+        original=message.raw,
         received_at=message.received_at,
         language=asked.request.language,
         particulars=_particulars(opened, asked, message.received_at),
@@ -37,6 +36,7 @@ def read_message(message: Message, tools: MailTools) -> Incoming:
         notice=None if report else notice,
         report=report,
         attachments=opened.attachments,
+        signed=opened.signed,
     )
 
 
@@ -46,7 +46,7 @@ def _same(message: Message, opened: OpenedMail) -> bytes:
     Without a Message-ID nothing is taken for a copy: two people may write the same few words.
     """
     name = opened.headers.message_id or message.source
-    return b"\0".join([name.encode(), (opened.headers.from_address or "").encode(), body_digest(message.data)])
+    return b"\0".join([name.encode(), (opened.headers.from_address or "").encode(), body_digest(message.raw)])
 
 
 def _judge(opened: OpenedMail, asked: Asked) -> tuple[str | None, str | None]:
@@ -74,7 +74,6 @@ def _particulars(opened: OpenedMail, asked: Asked, received_at: datetime) -> dic
     request = asked.request
     headers, proof = opened.headers, opened.sender_proof
     by_mail = request.answer_by is not AnswerBy.PAPER
-    signed = opened.signed
     return {
         "request": request.to_json(),
         "reply_to": headers.from_address if by_mail else None,
@@ -95,6 +94,4 @@ def _particulars(opened: OpenedMail, asked: Asked, received_at: datetime) -> dic
             "from_matches": proof.from_matches,
             "why": proof.why,
         },
-        "signature": base64.b64encode(signed.signature).decode() if signed else None,
-        "signed": base64.b64encode(signed.content).decode() if signed and signed.content is not None else None,
     }

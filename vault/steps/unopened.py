@@ -50,7 +50,7 @@ def unread(message: Message) -> Incoming:
         channel=Channel.MAIL,
         source=message.source,
         same=message.source.encode(errors="surrogateescape"),
-        original=message.data,
+        original=message.raw,
         received_at=message.received_at,
         language=_NOTHING.language,
         particulars={"request": _NOTHING.to_json(), "reply_to": None},
