@@ -8,11 +8,12 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from vault.domain.alarms import AlarmCode
+from vault.steps.check import open_particulars
 from vault.steps.emergency import break_glass
 from vault.steps.parts import Staff
 from vault.storage.alarms import raise_alarm
 from vault.testing.browser import chromium, overflow, violations
-from vault.testing.deskcases import RunningDesk, running_desk
+from vault.testing.deskcases import HOSTILE_MAIL, RunningDesk, running_desk
 from vault.testing.staff import sign_assertion
 
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
@@ -56,6 +57,13 @@ def context_of(
     return context
 
 
+def mail_of(desk: RunningDesk, name: str) -> str:
+    """Return where a case's mail is shown as it came."""
+    dpo = Staff("9", "Olli Officer", frozenset({"dpo"}))
+    case, said = open_particulars(desk.parts, dpo, desk.cases[name])
+    return f"/identity/{case.ref}/mails/{said['arrival']}"
+
+
 def check(page: Page, name: str) -> None:
     """Look at a page as axe does, and keep its picture."""
     SHOTS.mkdir(parents=True, exist_ok=True)
@@ -91,6 +99,7 @@ def test_every_page_is_accessible(
         "identity": f"/identity/{cases['name_differs']}",
         "identity-scan": f"/identity/{cases['scan']}",
         "original": f"/identity/{cases['scan']}/original",
+        "mail": mail_of(desk, "undecryptable"),
         "audit": "/audit",
         "review-list": "/review",
         "review": f"/review/{cases['draft_too']}",
@@ -244,6 +253,27 @@ def test_the_glass_is_broken_and_reviewed_by_the_keyboard_alone(browser: Browser
     page.click("tr[data-emergency] a")
     page.wait_for_selector("h2#found")
     check(page, "emergency-reviewed")
+    context.close()
+
+
+def test_a_mail_as_it_came_is_read_and_downloaded_by_the_keyboard_alone(browser: Browser, desk: RunningDesk) -> None:
+    context = context_of(browser, desk, "en", 1280, "registrar", sub="61")
+    page, ref = context.new_page(), desk.cases["undecryptable"]
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    page.goto(f"{desk.url}/identity/{ref}")
+    tab_to(page, "a[data-mail=request]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("h2#headers")
+    tab_to(page, "blockquote[data-words='2']")
+    tab_to(page, "form[action$='/file'] button")
+    with page.expect_download() as begun:
+        page.keyboard.press("Enter")
+
+    assert Path(begun.value.path()).read_bytes() == HOSTILE_MAIL
+    assert begun.value.suggested_filename.startswith(ref)
+    assert [url for url in asked if not url.startswith(desk.url)] == []
     context.close()
 
 

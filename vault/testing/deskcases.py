@@ -26,6 +26,19 @@ from vault.testing.patients import Patient, patients
 from vault.testing.staff import StaffClient
 
 HOSTILE_NAME = "Maija \"><b onmouseover='x()'>Meikäläinen</b>"
+HOSTILE_MAIL = (
+    "From: =?utf-8?q?Matti_=3Cb=3E_Meik=C3=A4l=C3=A4inen?= <matti@requester.example>\r\n"
+    "To: vault@controller.example\r\n"
+    "Subject: <script>alert('subject')</script>\r\n"
+    "X-Long: " + "x" * 300 + "\r\n"
+    'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    "--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    "P\u00e4iv\u00e4\u00e4, \u202eottod\u202c <img src=x onerror=alert(2)>\r\n"
+    "--b\r\nContent-Type: text/html\r\n\r\n"
+    "<html><script>alert(3)</script><img src='http://tracker.example/1.png'><p>Seen by a browser</p></html>\r\n"
+    '--b\r\nContent-Type: application/pgp-encrypted; name="\\"><svg onload=alert(4)>.asc"\r\n\r\nVersion: 1\r\n'
+    "--b--\r\n"
+).encode()
 HOSTILE_TEXT = "Hei,\npyydän kaikki tietoni.\n<script>alert(1)</script> {{ 7*7 }}"
 REGISTRAR = Staff("9", "Rekka Registrar", frozenset({"registrar"}))
 
@@ -144,7 +157,7 @@ def _take(parts: Parts, name: str, request: Request, days: int, why: str | None,
         channel=Channel.POST if scan else Channel.MAIL,
         source=f"test|{name}",
         same=name.encode(),
-        original=scan or b"a mail",
+        original=scan or HOSTILE_MAIL,
         received_at=parts.now() - timedelta(days=days),
         language=request.language,
         particulars={"request": request.to_json(), "reply_to": None, "pages": [1]} if scan else particulars,
