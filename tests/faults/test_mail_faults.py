@@ -2,96 +2,37 @@
 
 import os
 import signal
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 from threading import Barrier
-from typing import Any
 
 import pytest
 
-from vault.domain.case import Case, Stage
+from vault.domain.case import Stage
 from vault.errors import OutOfReachError, VaultError, WrongUseError
 from vault.intake.mail import MailTools
 from vault.intake.message import Mailbox, Message
-from vault.settings import Settings
 from vault.steps import mail_round
 from vault.steps.doors import open_mailboxes
-from vault.steps.parts import Parts
-from vault.steps.queue import board
 from vault.steps.reading_mail import read_message
 from vault.steps.receive import Incoming
 from vault.steps.receive_mail import receive_mail
 from vault.storage import mailroom
-from vault.storage.outgoing import outgoing_of
 from vault.testing import dovecot
 from vault.testing.controller import ADDRESS, export_public
-from vault.testing.installation import Installation, installed
+from vault.testing.installation import installed
+from vault.testing.mailclinic import Clinic, request
 from vault.testing.mailfaults import Disturbed, cannot_remove, cutting_line, lying_files, renumber
 from vault.testing.mailkeys import make_pgp_home
-from vault.testing.mails import Letter, pgp_mime_mail, plain_mail
+from vault.testing.mails import Letter, pgp_mime_mail
 from vault.testing.mailtexts import request_text, small_talk
 
 FUZZ = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 MANY = 1_000 if FUZZ else 40
-NUMBERS = count(1)
-
-
-class Clinic:
-    """An installation and what its mailbox became since the last look."""
-
-    def __init__(self, installation: Installation) -> None:
-        self.installation = installation
-        self.server = dovecot.start(installation.home / "mailbox")
-        self.known: set[str] = set()
-
-    def settings(self, **mailbox: object) -> Settings:
-        settings = self.installation.settings()
-        return settings.model_copy(update={"mailbox": settings.mailbox.model_copy(update=mailbox)})
-
-    def post(self, number: int) -> list[bytes]:
-        mails = [request() for _ in range(number)]
-        for raw in mails:
-            self.server.deliver(raw)
-        return mails
-
-    def receive(self, **changes: Any) -> list[str]:
-        with self.office() as parts:
-            return receive_mail(replace(parts, **changes))
-
-    def office(self) -> AbstractContextManager[Parts]:
-        return self.installation.office("intake")
-
-    def fresh(self) -> list[Case]:
-        """Return the cases that were made since the last look."""
-        with self.installation.office("operator") as parts:
-            cases = [row.case for row in board(parts)]
-        found = [case for case in cases if case.ref not in self.known]
-        self.known |= {case.ref for case in cases}
-        return found
-
-    def left(self) -> int:
-        return open_mailboxes(self.settings()).count()
-
-    def asked(self, query: str) -> int:
-        with self.installation.owner() as connection:
-            row = connection.execute(query.encode()).fetchone()
-        return int(row[0]) if row else 0
-
-    def notices(self, ref: str) -> Counter[str]:
-        with self.installation.office("operator") as parts, parts.database.connect() as connection:
-            return Counter(item.kind for item in outgoing_of(connection, ref))
-
-
-def request(text: str | None = None) -> bytes:
-    """Write a request from somebody who never wrote before."""
-    sender = f"asks{next(NUMBERS)}@requester.example"
-    return plain_mail(Letter("Kysyjä", sender, ADDRESS, text or request_text("fi", "Tuntematon Kysyjä", None)))
 
 
 @pytest.fixture(scope="module")
@@ -227,8 +168,8 @@ class _Only(Disturbed):
 class _Gone(_Only):
     """The same, whose message goes when it is removed."""
 
-    def remove(self, source: str) -> None:
-        if source != self._message.source:
+    def remove(self, *sources: str) -> None:
+        if sources != (self._message.source,):
             raise AssertionError("another message was removed")
 
 

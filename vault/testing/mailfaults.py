@@ -68,19 +68,41 @@ def renumber(server: MailServer, folder: str = "") -> None:
 
     :param folder: as it lies in the Maildir, such as ``.Aside``; empty for the inbox.
     """
-    account = processes.unprivileged("dovecot")
-    path = places.base_of(server.home, account) / "mail" / USER / folder / "dovecot-uidlist"
-    head = path.read_text(encoding="ascii").splitlines()[0].split()
-    validity = next(int(word[1:]) for word in head if word.startswith("V"))
+    validity = _uid_validity(server, folder)
+    _write_uids(server, folder, validity + 1, 100)
+
+
+def restore_numbers(server: MailServer) -> None:
+    """Make Dovecot give UIDs of the inbox a second time under one UIDVALIDITY, as a restored backup does.
+
+    RFC 3501 section 2.3.1.1 forbids it, and nothing but the bytes tells such a message from the one before.
+    """
+    _write_uids(server, "", _uid_validity(server, ""), 1)
+
+
+def _uid_validity(server: MailServer, folder: str) -> int:
+    head = _uid_list(server, folder).read_text(encoding="ascii").splitlines()[0].split()
+    return next(int(word[1:]) for word in head if word.startswith("V"))
+
+
+def _write_uids(server: MailServer, folder: str, validity: int, following: int) -> None:
+    path = _uid_list(server, folder)
     fresh = path.with_name("dovecot-uidlist.fresh")
-    places.write_private(fresh, f"3 V{validity + 1} N100\n", account)
+    places.write_private(fresh, f"3 V{validity} N{following}\n", processes.unprivileged("dovecot"))
     fresh.replace(path)
+
+
+def _uid_list(server: MailServer, folder: str) -> Path:
+    return _inbox(server) / folder / "dovecot-uidlist"
+
+
+def _inbox(server: MailServer) -> Path:
+    return places.base_of(server.home, processes.unprivileged("dovecot")) / "mail" / USER
 
 
 def lying_files(server: MailServer) -> list[Path]:
     """Return the inbox's message files."""
-    base = places.base_of(server.home, processes.unprivileged("dovecot")) / "mail" / USER
-    return sorted(path for name in ("new", "cur") for path in (base / name).glob("*"))
+    return sorted(path for name in ("new", "cur") for path in (_inbox(server) / name).glob("*"))
 
 
 class Disturbed(Private):
