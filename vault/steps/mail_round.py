@@ -15,6 +15,7 @@ from typing import Any, Final
 from vault.delivery.smtp import Courier
 from vault.domain.private import Private
 from vault.errors import ConflictError, OutOfReachError, RefusedError, VaultError, WrongUseError
+from vault.intake.held import size_of
 from vault.intake.mail import MailTools
 from vault.intake.message import Mailbox, Message
 from vault.steps.clearing import Clearing, Lain
@@ -275,11 +276,11 @@ def _chunks(mailbox: Mailbox) -> Generator[list[Message], None, None]:
     away: OutOfReachError | None = None
     try:
         for message in mailbox.messages(_LOOKED_AT):
-            if chunk and (len(chunk) == _CHUNK or size + len(message.data) > _CHUNK_BYTES):
+            if chunk and (len(chunk) == _CHUNK or size + size_of(message.raw) > _CHUNK_BYTES):
                 yield chunk
                 chunk, size = [], 0
             chunk.append(message)
-            size += len(message.data)
+            size += size_of(message.raw)
     except OutOfReachError as error:  # what came before is taken first
         away = error
     if chunk:
