@@ -13,7 +13,7 @@ from typing import Any
 from vault.delivery.compose import notice_mail
 from vault.delivery.smtp import Courier, send
 from vault.domain.calendar import HELSINKI
-from vault.domain.case import Case, Event
+from vault.domain.case import Case, CaseEvent, Event
 from vault.domain.roles import Purpose
 from vault.errors import VaultError
 from vault.package.notices import Notice, notice, notice_pdf
@@ -28,7 +28,7 @@ from vault.steps.sealed_reply import our_keys, sealed_reply
 from vault.storage import outgoing
 from vault.storage.cases import append, events, get_case, held
 from vault.storage.database import Connection
-from vault.storage.outgoing import Outgoing, get_outgoing, in_state
+from vault.storage.outgoing import Outgoing, in_state
 
 _QUESTION = "question"
 _BRINGS_KEYS = ("could_not_open",)  # whose reader needs our key to write again
@@ -73,12 +73,18 @@ def send_with(
     question: str | None = None,
     *,
     courier: Courier | None = None,
+    case: Case | None = None,
 ) -> str | None:
-    """Send a notice for a writer that can't open the case again but has the message still in hand."""
-    with parts.database.connect() as connection:
-        case = get_case(connection, item.case_ref)
+    """Send a notice for a writer that can't open the case again but has the message still in hand.
+
+    :param case: as it has just been opened, so that its clock has no pauses yet; None to look it up.
+    """
+    fresh = case is not None
+    if case is None:
+        with parts.database.connect() as connection:
+            case = get_case(connection, item.case_ref)
     files = our_keys(parts.settings) if item.kind in _BRINGS_KEYS and item.road == "mail" else ()
-    text = words_of(parts, case, item.kind, question, with_keys=bool(files))
+    text = words_of(parts, case, item.kind, question, with_keys=bool(files), fresh=fresh)
     if item.road == "mail":
         plain = notice_mail(parts.settings, item.ref, text, particulars, files)
         return send_mail(parts, item, sealed_reply(parts.settings, plain, particulars), courier)
@@ -90,13 +96,19 @@ def send_with(
     return outgoing.READY
 
 
-def words_of(parts: Parts, case: Case, kind: str, question: str | None = None, *, with_keys: bool = False) -> Notice:
+def words_of(
+    parts: Parts, case: Case, kind: str, question: str | None = None, *, with_keys: bool = False, fresh: bool = False
+) -> Notice:
     """Write a notice's words with the due date that the case's clock shows today.
 
     :param with_keys: our key and certificate go along.
+    :param fresh: the case has just been opened: nothing has stopped its clock.
     """
-    with parts.database.connect() as connection:
-        clock = clock_of(case, events(connection, case.ref), parts.now().astimezone(HELSINKI).date())
+    seen: list[CaseEvent] = []
+    if not fresh:
+        with parts.database.connect() as connection:
+            seen = events(connection, case.ref)
+    clock = clock_of(case, seen, parts.now().astimezone(HELSINKI).date())
     return notice(
         kind,
         case.language,
@@ -118,20 +130,19 @@ def send_mail(parts: Parts, item: Outgoing, message: EmailMessage, courier: Cour
     :returns: ``intended`` while the mail server does not take it.
     :raises WrongUseError: a secret of ours is missing; the item stays intended.
     """
-    with parts.database.connect() as connection:
-        mine = outgoing.move(connection, item.ref, outgoing.INTENDED, outgoing.SENDING, parts.now())
-        known = get_outgoing(connection, item.ref)
+    mine, found = outgoing.begin(parts.database, item.ref, parts.now())
     if not mine:
-        if known is not None and known.state == outgoing.SENDING:
+        if found == outgoing.SENDING:
             return _finish(parts, item, outgoing.MAYBE_SENT, "maybe_sent")
-        return known.state if known else outgoing.INTENDED
+        return found or outgoing.INTENDED
     try:
         outcome = courier.send(message) if courier else send(message, parts.settings.smtp)
     except VaultError:  # ours, and before the server was given anything: the reply waits
         _finish(parts, item, outgoing.INTENDED, None)
         raise
     if outcome == "sent":
-        return _finish(parts, item, outgoing.SENT, None)
+        outgoing.settle(parts.database, item.ref, actor=parts.actor, at=parts.now())
+        return outgoing.SENT
     if outcome == "unclear":
         return _finish(parts, item, outgoing.MAYBE_SENT, "maybe_sent")
     if outcome == "refused":
@@ -140,15 +151,16 @@ def send_mail(parts: Parts, item: Outgoing, message: EmailMessage, courier: Cour
 
 
 def _finish(parts: Parts, item: Outgoing, state: str, exception: str | None) -> str:
+    """Write down how an attempt ended that is not known to have sent anything."""
     with parts.database.connect() as connection:
         outgoing.move(connection, item.ref, outgoing.SENDING, state, parts.now())
-        if state == outgoing.INTENDED:
+        if exception is None:
             return state
         case = get_case(connection, item.case_ref)
-        event = Event.EXCEPTION_RAISED if exception else Event.NOTICE_SENT
-        detail = {"notice": item.ref, **({"exception": exception} if exception else {})}
-        changes = {"exception": exception} if exception else {}
-        append(connection, case, event, actor=parts.actor, at=parts.now(), detail=detail, **changes)
+        detail = {"notice": item.ref, "exception": exception}
+        at = parts.now()
+        event = Event.EXCEPTION_RAISED
+        append(connection, case, event, actor=parts.actor, at=at, detail=detail, exception=exception)
     return state
 
 

@@ -18,8 +18,8 @@ from vault.steps.exceptions import other_right, raise_exception
 from vault.steps.notices import send_with
 from vault.steps.parts import Parts
 from vault.steps.receive import Incoming, Taken, already_taken, plausible, take
+from vault.steps.replying import intended
 from vault.storage.cases import held
-from vault.storage.outgoing import get_outgoing
 
 _ENOUGH = 50  # files a run
 _TOO_LARGE = "scan_too_large"
@@ -162,12 +162,11 @@ def acknowledge(parts: Parts, taken: Taken, particulars: dict[str, Any], courier
     """
     if taken.notice_ref is None:
         return
+    item = intended(taken.case.ref, taken.notice_ref, particulars, parts.now())
     with held(parts.database, taken.case.ref) as mine:
-        with parts.database.connect() as connection:
-            item = get_outgoing(connection, taken.notice_ref)
-        if mine and item is not None:
+        if mine:
             try:
-                send_with(parts, item, particulars, courier=courier)
+                send_with(parts, item, particulars, courier=courier, case=taken.case)
             except RefusedError as error:  # a strange address or name must not stop the batch
                 raise_exception(parts, taken.case.ref, error)
             except OutOfReachError:  # gpg or the mail server is away: the intent stands, and `resend` sends it

@@ -7,6 +7,7 @@ stands among the case's outgoing items. Whether the sender is a patient is known
 import base64
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -84,6 +85,15 @@ def intend_answer(
             add_answer(connection, ref, sender, now)
     outgoing.intend(connection, Outgoing(ref, case.ref, notice, road, state, now))
     return ref if state == outgoing.INTENDED else None
+
+
+def intended(case_ref: str, ref: str, particulars: Mapping[str, Any], at: datetime) -> Outgoing:
+    """Return the answer that :func:`intend_answer` just intended, without looking it up.
+
+    :param particulars: the same.
+    """
+    kind = ref.removeprefix(f"{case_ref}-").replace("-", "_")
+    return Outgoing(ref, case_ref, kind, "mail" if particulars.get("reply_to") else "post", outgoing.INTENDED, at)
 
 
 def answerable(settings: Settings, address: str) -> bool:

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
+
+from psycopg import OperationalError
 
 from vault.domain.case import TERMINAL, Case, CaseEvent, Channel, Event, Stage, next_stage
 from vault.errors import ConflictError, RefusedError
@@ -70,12 +72,17 @@ def append(
     # only what changes is named: an office may not even write the same subject again where it may write none
     named = "".join(f", {name} = %s" for name in changes)
     done = connection.execute(
-        f"update cases set stage = %s, version = %s{named} where ref = %s and version = %s",  # noqa: S608 - field names
-        (after.stage, after.version, *changes.values(), case.ref, case.version),
+        f"with changed as (update cases set stage = %s, version = %s{named} where ref = %s and version = %s"  # noqa: S608 - field names
+        " returning ref, version, stage)"
+        " insert into case_events (case_ref, version, at, event, stage, actor, step, detail)"
+        " select ref, version, %s::timestamptz, %s::text, stage, %s::text, %s::text, %s::jsonb from changed",
+        (
+            *(after.stage, after.version, *changes.values(), case.ref, case.version),
+            *(at, event, actor, step, json.dumps(detail or {})),
+        ),
     )
     if done.rowcount != 1:
         raise ConflictError("case_changed", "somebody changed the case first; read it again", ref=case.ref)
-    _insert_event(connection, case.ref, CaseEvent(after.version, at, event, after.stage, actor, step, detail or {}))
     return after
 
 
@@ -146,8 +153,23 @@ def step_done(connection: Connection, ref: str, step: str) -> bool:
 
 @contextmanager
 def held(database: Database, ref: str) -> Iterator[bool]:
-    """Hold a case for one worker; False when another worker has it. Ends with the connection, so a kill frees it."""
+    """Hold a case for one worker; False when another worker has it. Ends with the connection, so a kill frees it.
+
+    It is held by the session and not by a transaction, which would stand open for as long as the work takes.
+    """
     number = int.from_bytes(sha256(ref.encode()).digest()[:8], "big", signed=True)
     with database.lock() as connection:
-        row = connection.execute("select pg_try_advisory_xact_lock(%s)", (number,)).fetchone()
-        yield bool(row and row[0])
+        row = connection.execute("select pg_try_advisory_lock(%s)", (number,)).fetchone()
+        mine = bool(row and row[0])
+        try:
+            yield mine
+        except BaseException:
+            with suppress(OperationalError):  # a line that is gone holds nothing, and what went wrong is told
+                _let_go(connection, number, mine=mine)
+            raise
+        _let_go(connection, number, mine=mine)
+
+
+def _let_go(connection: Connection, number: int, *, mine: bool) -> None:
+    if mine:
+        connection.execute("select pg_advisory_unlock(%s)", (number,))

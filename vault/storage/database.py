@@ -98,14 +98,14 @@ class Database(Private):
 
     @contextmanager
     def lock(self) -> Iterator[Connection]:
-        """Yield a connection that only holds a lock while others work.
+        """Yield a connection that only holds a lock while others work; each statement is a transaction of its own.
 
         It comes from a pool of its own: were both from one, as many holders as connections
         would wait for each other for ever.
 
         :raises OutOfReachError: as for ``connect``.
         """
-        with self._lent(self._locks) as connection, connection.transaction():
+        with self._lent(self._locks) as connection:
             yield connection
 
     @contextmanager

@@ -128,7 +128,7 @@ class ImportTable:
 
         :raises ConflictError: another import runs.
         """
-        with self._database.lock() as connection:
+        with self._database.lock() as connection, connection.transaction():
             row = connection.execute("select pg_try_advisory_xact_lock(%s)", (_LOCK,)).fetchone()
             if not row or not row[0]:
                 raise ConflictError("import_running", "another import runs; wait for its end and start this one again")

@@ -1,9 +1,11 @@
 """What goes out: the intent stands before the act, and an unclear outcome is `maybe_sent`, shown to a person."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from vault.storage.database import Connection
+from vault.domain.case import Event
+from vault.storage.database import Connection, Database
 
 INTENDED = "intended"
 SENDING = "sending"
@@ -47,6 +49,33 @@ def move(connection: Connection, ref: str, before: str, after: str, at: datetime
         "update outgoing set state = %s, done_at = %s where ref = %s and state = %s", (after, at, ref, before)
     )
     return done.rowcount == 1
+
+
+def begin(database: Database, ref: str, at: datetime) -> tuple[bool, str | None]:
+    """Move an intended item to ``sending``, durably; tell whether that was done now, and the state found before it."""
+    rows = database.ask(
+        "with moved as (update outgoing set state = 'sending', done_at = %s where ref = %s and state = 'intended'"
+        " returning ref) select exists (select from moved), state from outgoing where ref = %s",
+        (at, ref, ref),
+    )
+    return (bool(rows[0][0]), str(rows[0][1])) if rows else (False, None)
+
+
+def settle(database: Database, ref: str, *, actor: str, at: datetime) -> bool:
+    """Write down that what was ``sending`` is sent, on the item and on its case; False when it was not ``sending``.
+
+    It moves no case and changes nothing else of it, so whatever the case's latest version is will do.
+    """
+    rows = database.ask(
+        "with moved as (update outgoing set state = 'sent', done_at = %s where ref = %s and state = 'sending'"
+        " returning case_ref), changed as (update cases set version = version + 1 from moved"
+        " where cases.ref = moved.case_ref returning cases.ref, version, stage)"
+        " insert into case_events (case_ref, version, at, event, stage, actor, step, detail)"
+        " select ref, version, %s::timestamptz, %s::text, stage, %s::text, null, %s::jsonb from changed"
+        " returning version",
+        (at, ref, at, Event.NOTICE_SENT, actor, json.dumps({"notice": ref})),
+    )
+    return bool(rows)
 
 
 def get_outgoing(connection: Connection, ref: str) -> Outgoing | None:
