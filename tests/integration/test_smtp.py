@@ -89,9 +89,12 @@ def _serve(server: socket.socket, answers: dict[str, str], heard: list[str], lin
 def _talk(server: socket.socket, answers: dict[str, str], heard: list[str]) -> None:
     line, _ = server.accept()
     with line, line.makefile("rwb") as stream:
+        said: list[str] = []
 
         def say(verb: str, usual: str) -> bool:
-            answer = answers.get(verb, usual)
+            said.append(verb)
+            usual = answers.get(verb, usual)
+            answer = answers.get(f"second {verb}", usual) if said.count(verb) > 1 else usual
             if answer != CLOSE:
                 stream.write(answer.encode() + b"\r\n")
                 stream.flush()
@@ -157,17 +160,43 @@ def test_a_courier_keeps_its_line(sink: SmtpSink) -> None:
     assert [raw.rpartition(b"\r\n\r\n")[2] for raw in sink.messages()[before:]] == [b"0\r\n", b"1\r\n", b"2\r\n"]
 
 
+def test_after_a_taken_message_the_server_is_asked_nothing_before_the_next() -> None:
+    with scripted({}) as (settings, heard), Courier(settings) as courier:
+        assert [courier.send(message()) for _ in range(2)] == ["sent"] * 2
+    assert heard == ["ehlo", *["mail", "rcpt", "data"] * 2, "quit"]
+
+
 def test_one_line_carries_several_messages_and_a_refused_one_stops_none() -> None:
     with scripted({"data": "554 no"}) as (settings, heard), Courier(settings) as courier:
         assert [courier.send(message()) for _ in range(2)] == ["refused"] * 2
     assert heard == ["ehlo", "mail", "rcpt", "data", "rset", "mail", "rcpt", "data", "quit"]
 
 
+@pytest.mark.parametrize("verb", ["mail", "rcpt"])
 @pytest.mark.parametrize("answer", [CLOSE, "421 too many"])
-def test_a_line_that_was_closed_meanwhile_is_made_anew(answer: str) -> None:
-    with scripted({"rset": answer}, lines=2) as (settings, heard), Courier(settings) as courier:
+def test_a_line_that_was_closed_meanwhile_is_made_anew(verb: str, answer: str) -> None:
+    with scripted({f"second {verb}": answer}, lines=2) as (settings, heard), Courier(settings) as courier:
         assert [courier.send(message()) for _ in range(2)] == ["sent"] * 2
+    assert (heard.count("ehlo"), heard.count("data")) == (2, 2)
+
+
+@pytest.mark.parametrize("answer", [CLOSE, "421 too many"])
+def test_a_line_on_which_nothing_was_sent_is_made_anew_where_the_server_is_gone(answer: str) -> None:
+    with scripted({"data": "554 no", "rset": answer}, lines=2) as (settings, heard), Courier(settings) as courier:
+        assert [courier.send(message()) for _ in range(2)] == ["refused"] * 2
     assert heard.count("ehlo") == 2
+
+
+def test_a_message_that_was_given_over_is_not_given_to_a_second_line() -> None:
+    with scripted({"second end": CLOSE}, lines=2) as (settings, heard), Courier(settings) as courier:
+        assert [courier.send(message()) for _ in range(3)] == ["sent", "unclear", "sent"]
+    assert (heard.count("ehlo"), heard.count("data")) == (2, 3)
+
+
+def test_a_server_that_closes_before_every_message_is_tried_once_for_each() -> None:
+    with scripted({"mail": CLOSE}, lines=2) as (settings, heard), Courier(settings) as courier:
+        assert [courier.send(message()) for _ in range(2)] == ["later"] * 2
+    assert heard.count("mail") == 2
 
 
 def test_after_an_unclear_end_the_line_is_not_used_again() -> None:

@@ -6,6 +6,7 @@ server answered for it: such a message is never sent again by a machine.
 
 import smtplib
 import ssl
+from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -18,7 +19,7 @@ from vault.settings import SmtpSettings, read_secret
 Sending: TypeAlias = Literal["sent", "refused", "later", "unclear"]
 
 _SECONDS = 60.0  # for one answer of the server
-_OK, _FORWARDED, _PERMANENT = 250, 251, 500
+_OK, _FORWARDED, _CLOSING, _PERMANENT = 250, 251, 421, 500
 _NOT_DATA = (OSError, smtplib.SMTPException)  # SMTPException covers a line that the server closed
 
 
@@ -50,19 +51,23 @@ class Courier(Private):
             given the message, or said no for now. ``unclear``: nobody knows.
         :raises WrongUseError: a secret or the authority's file is missing, or a password would go over an open line.
         """
-        data = message.as_bytes(policy=SMTP)
         if self._away:
             return "later"
+        recipient, data = _recipient(message), message.as_bytes(policy=SMTP)
+        if self._kept is not None:
+            with suppress(*_NOT_DATA):  # it was closed meanwhile, and given nothing: a new one takes the message
+                return self._over(self._kept, recipient, data)
+            self.close()
         try:
-            line = self._line()
-            outcome = _hand_over(line, self._settings.sender, str(message["To"].addresses[0].addr_spec), data)
+            self._kept = _signed_in(self._settings)
         except _NOT_DATA:
-            self._away = self._kept is None
+            self._away = True
+            return "later"
+        try:
+            return self._over(self._kept, recipient, data)
+        except _NOT_DATA:
             self.close()
             return "later"
-        if outcome == "unclear":
-            self.close()
-        return outcome
 
     def close(self) -> None:
         """Hang up; what the server says to that changes nothing about the messages."""
@@ -70,13 +75,17 @@ class Courier(Private):
         if line is not None:
             line.hang_up()
 
-    def _line(self) -> "_Line":
-        """Return the kept line if the server still answers on it (RSET, RFC 5321 section 4.1.1.5), else a new one."""
-        if self._kept is not None and not self._kept.lives():
+    def _over(self, line: "_Line", recipient: str, data: bytes) -> Sending:
+        """Hand a message over on a line.
+
+        :raises OSError: the line was closed before the message was given.
+        :raises SMTPException: as before.
+        """
+        line.start_anew()
+        outcome = _hand_over(line, self._settings.sender, recipient, data)
+        if outcome == "unclear":
             self.close()
-        if self._kept is None:
-            self._kept = _signed_in(self._settings)
-        return self._kept
+        return outcome
 
 
 def send(message: EmailMessage, settings: SmtpSettings) -> Sending:
@@ -115,10 +124,17 @@ def _connected(settings: SmtpSettings, context: ssl.SSLContext) -> "_Line":
     return client
 
 
-def _hand_over(client: smtplib.SMTP, sender: str, recipient: str, data: bytes) -> Sending:
+def _recipient(message: EmailMessage) -> str:
+    return str(message["To"].addresses[0].addr_spec)
+
+
+def _hand_over(client: "_Line", sender: str, recipient: str, data: bytes) -> Sending:
     client.ehlo_or_helo_if_needed()
     size = [f"SIZE={len(data)}"] if client.has_extn("size") else []
-    for code in (client.mail(sender, size)[0], client.rcpt(recipient)[0]):
+    client.clean = False
+    for code, _ in (client.mail(sender, size), client.rcpt(recipient)):
+        if code == _CLOSING:
+            raise smtplib.SMTPServerDisconnected
         if code not in {_OK, _FORWARDED}:
             return _no(code)
     try:
@@ -127,7 +143,8 @@ def _hand_over(client: smtplib.SMTP, sender: str, recipient: str, data: bytes) -
         return _no(error.smtp_code)
     except _NOT_DATA:
         return "unclear"
-    return "sent" if code == _OK else _no(code)
+    client.clean = code == _OK
+    return "sent" if client.clean else _no(code)
 
 
 def _no(code: int) -> Sending:
@@ -135,12 +152,15 @@ def _no(code: int) -> Sending:
 
 
 class _Line(Private, smtplib.SMTP):
-    def lives(self) -> bool:
-        """Tell whether the server still answers."""
-        try:
-            return self.rset()[0] == _OK
-        except _NOT_DATA:
-            return False
+    clean = True  # what a taken message leaves behind (RFC 5321 section 4.1.1.4); a refused one may leave its sender
+
+    def start_anew(self) -> None:
+        """Let the server forget the message before (RSET, RFC 5321 section 4.1.1.5), unless it has already.
+
+        :raises SMTPServerDisconnected: it does not answer to that as it should.
+        """
+        if not self.clean and self.rset()[0] != _OK:
+            raise smtplib.SMTPServerDisconnected
 
     def hang_up(self) -> None:
         """Say good-bye, or drop the line where nobody listens."""
