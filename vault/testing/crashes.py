@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from vault.crypto.local import LocalKeyService
+from vault.delivery.smtp import Courier
 from vault.intake.mailbox import ImapMailbox, MaildirMailbox
 from vault.steps import notices
 from vault.storage.objects import Objects
@@ -46,6 +47,8 @@ class _Counter:
 _PLACES: tuple[tuple[Any, str], ...] = (
     (psycopg.Connection, "execute"),
     (psycopg.Connection, "commit"),
+    (psycopg.Cursor, "executemany"),
+    (psycopg.Cursor, "executemany"),
     (Objects, "put"),
     (Objects, "get"),
     (Objects, "delete"),
@@ -56,8 +59,10 @@ _PLACES: tuple[tuple[Any, str], ...] = (
     (LocalKeyService, "rotate"),
     (LocalKeyService, "destroy"),
     (ImapMailbox, "remove"),
+    (ImapMailbox, "set_aside"),
     (MaildirMailbox, "remove"),
     (notices, "send"),
+    (Courier, "send"),
     (os, "unlink"),
     (os, "rename"),
     (os, "fsync"),

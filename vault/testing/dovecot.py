@@ -83,6 +83,30 @@ service stats {{
 }}
 """
 
+FULL = "Full/"  # the folders below it have a quota of their own
+_QUOTA = """\
+mail_plugins = quota
+protocol imap {{
+  mail_plugins = quota imap_quota
+}}
+namespace inbox {{
+  separator = /
+}}
+namespace full {{
+  prefix = {full}
+  separator = /
+  location = maildir:~/full:INDEX=MEMORY
+}}
+plugin {{
+  quota = maildir:Inbox
+  quota_rule = *:bytes={inbox}
+  quota_grace = 0
+  quota_full_tempfail = yes
+  quota2 = maildir:Full:ns={full}
+  quota2_rule = *:bytes={below}
+}}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
@@ -117,6 +141,17 @@ class MailServer:
                 line.sendmail(sender, [f"{USER}@localhost"], raw)
         except (OSError, smtplib.SMTPException):
             raise OutOfReachError("mailbox_refused", "Dovecot did not take the message; read dovecot.log") from None
+
+
+def quota(inbox: int, below: int) -> str:
+    """Give the lines of configuration that bound what lies in the mailbox (OVERQUOTA, RFC 9208 section 4.3.1).
+
+    Its quota is told through Dovecot's Maildir++ file: this Dovecot's own count dies when its index is in memory.
+
+    :param inbox: bytes of the inbox and its folders.
+    :param below: bytes of all folders below :data:`FULL`.
+    """
+    return _QUOTA.format(full=FULL, inbox=inbox, below=below)
 
 
 @contextlib.contextmanager

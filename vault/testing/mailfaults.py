@@ -1,15 +1,19 @@
-"""What goes wrong between a mailbox and its reader: cut lines, servers that number anew, removals that fail."""
+"""What goes wrong around a mailbox: cut lines, servers that number anew or say no, removals that fail."""
 
 import socket
+import socketserver
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vault.domain.private import Private
 from vault.errors import OutOfReachError
 from vault.intake.message import Mailbox, Message
+from vault.settings import SmtpSettings
 from vault.testing import places, processes
+from vault.testing.controller import ADDRESS
 from vault.testing.dovecot import USER, MailServer
 from vault.testing.ports import free_port
 
@@ -160,3 +164,43 @@ def cannot_remove(_: int) -> None:
     :raises OutOfReachError: always.
     """
     raise OutOfReachError("mailbox_away", "the mail server does not answer; the next run tries again")
+
+
+@contextmanager
+def saying(answers: Mapping[str, str]) -> Iterator[tuple[SmtpSettings, Counter[str]]]:
+    """Run a mail server that answers as it is told, and yes to everything else; what it took it throws away.
+
+    :param answers: by the first four letters of the command, or ``end`` for the end of the data; looked up each time.
+    :returns: how to reach it, and how often it heard each command.
+    """
+    heard: Counter[str] = Counter()
+
+    class Talk(socketserver.StreamRequestHandler):
+        def say(self, verb: str, usual: str) -> bool:
+            heard[verb] += 1
+            answer = answers.get(verb, usual)
+            self.wfile.write(f"{answer}\r\n".encode())
+            return answer.startswith(usual[0])
+
+        def handle(self) -> None:
+            self.wfile.write(b"220 mx.example\r\n")
+            for line in self.rfile:
+                verb = line[:4].decode("ascii").strip().lower()
+                going = self.say(verb, {"data": "354 go on", "quit": "221 bye"}.get(verb, "250 ok"))
+                if verb == "data" and going:
+                    while self.rfile.readline() not in {b".\r\n", b""}:
+                        pass
+                    self.say("end", "250 taken")
+                if verb == "quit":
+                    return
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Talk) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        port = int(server.server_address[1])
+        try:
+            yield SmtpSettings(host="127.0.0.1", port=port, sender=ADDRESS, security="none"), heard
+        finally:
+            server.shutdown()
