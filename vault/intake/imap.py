@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from vault.domain.private import Private
-from vault.errors import RefusedError, WrongUseError
+from vault.errors import OutOfReachError, RefusedError, WrongUseError
 from vault.intake.held import Held, hold, size_of
 from vault.intake.imapline import ImapLine
 from vault.intake.message import LARGEST, Message, header_of
@@ -22,6 +22,7 @@ from vault.settings_mailbox import MailboxSettings
 _FIRST: Final = 262_144  # bytes that come with the size: nearly every mail is whole then
 _PIECE: Final = 1_048_576  # bytes of each further piece
 _NUMBERS: Final = 20_000  # UIDs in one answer: imaplib takes lines of a million bytes
+_NOT_GIVEN: Final = "the mail server does not give one of its messages; look at it with a mail program and move it"
 _T = TypeVar("_T")
 _U = TypeVar("_U")
 
@@ -46,20 +47,29 @@ class ImapMailbox(Private):
     def messages(self, limit: int) -> Generator[Message, None, None]:
         """Yield the oldest messages, at most ``limit``; the walk ends where the server numbers them anew.
 
-        :raises OutOfReachError: the server does not answer or does not let us in.
+        :raises OutOfReachError: the server does not answer or does not let us in; at the end, when it did not give
+            one of them (``mailbox_message``): those behind it came.
         """
+        trouble: OutOfReachError | None = None
         try:
             self._line.close()  # a folder opened anew tells how many there are now
             uids = self._line.ask(lambda client: _oldest(client, min(limit, self._line.exists)))
             validity = self._line.validity
             for uid in uids:
-                message = self._fetch(validity, uid)
+                try:
+                    message = self._fetch(validity, uid)
+                except OutOfReachError:
+                    self._line.ask(lambda client: client.noop())  # the server itself may be away
+                    trouble = OutOfReachError("mailbox_message", _NOT_GIVEN, ref=self.name or None)
+                    continue
                 if message is not None:
                     yield message
         except RefusedError:
             return
         finally:
             self._line.close()
+        if trouble is not None:
+            raise trouble
 
     def remove(self, *sources: str) -> None:
         """Expunge or move the very messages that ``sources`` name.
@@ -109,25 +119,28 @@ class ImapMailbox(Private):
         if start is None:
             return None
         size, when = int(answer.get(b"RFC822.SIZE", 0)), answer.get(b"INTERNALDATE") or datetime.now(UTC)
-        raw = hold(self._pieces(validity, uid, start, asked)) if size <= self._largest else b""
+        raw = hold(self._pieces(validity, uid, start, asked, size)) if size <= self._largest else b""
         came, held = size_of(raw), raw if isinstance(raw, Held) else None
         large = max(size, came) > self._largest
         if not large and (not came or came < size) and not self._here(validity, uid, _exists):
             return None  # expunged while it was fetched: Dovecot gives nothing from there on
+        if size and not large and not came:
+            raise OutOfReachError("mailbox_message", _NOT_GIVEN)
         data = raw if isinstance(raw, bytes) and not large else header_of(start)
         source = self._source(validity, uid)
         if large:
             return Message(source, data, when.astimezone(UTC), self.name, large, max(size, self._largest + 1))
         return Message(source, data, when.astimezone(UTC), self.name, large, size, held)
 
-    def _pieces(self, validity: int, uid: int, start: bytes, asked: int) -> Iterator[bytes]:
+    def _pieces(self, validity: int, uid: int, start: bytes, asked: int, size: int) -> Iterator[bytes]:
         """Yield the start and what follows, fetched piece by piece; no more when it becomes too large.
 
-        A server may be wrong about a message's size, so its end is a piece that is shorter than was asked for.
+        A server may be wrong about a message's size, so its end is a piece that is shorter than was asked for;
+        one that ends before the size that was told is an end only when nothing comes after it.
         """
         piece, came = start, len(start)
         yield piece
-        while len(piece) == asked and came <= self._largest:
+        while piece and (len(piece) == asked or came < size) and came <= self._largest:
             asked, piece = _PIECE, self._here(validity, uid, _piece_at(came))
             came += len(piece)
             yield piece

@@ -40,7 +40,7 @@ class MaildirMailbox(Private):
 
         :raises OutOfReachError: the folder is not there.
         """
-        for path in self._files()[:limit]:
+        for path in self._firsts()[:limit]:
             try:
                 yield self._read(path)
             except FileNotFoundError:
@@ -93,7 +93,7 @@ class MaildirMailbox(Private):
                 "mailbox_source", "this message does not lie in the configured Maildir; nothing was removed"
             )
         names = {source.removeprefix(self._prefix) for source in sources}
-        return [path for path in self._files() if _unique(path) in names]
+        return [path for path in self._firsts() if _unique(path) in names]
 
     def _rename(self, path: Path, folder: str) -> None:
         """Move a file into a folder beside the others (Maildir++), which is made when it is not there."""
@@ -105,6 +105,13 @@ class MaildirMailbox(Private):
             path.rename(home / "cur" / (path.name if ":" in path.name else f"{path.name}:2,"))
         except FileNotFoundError:
             return  # gone already, or renamed by a mail program: then the next run moves it
+
+    def _firsts(self) -> list[Path]:
+        """List the messages; of two files that share a name the second waits until the first is gone."""
+        firsts: dict[str, Path] = {}
+        for path in self._files():
+            firsts.setdefault(_unique(path), path)
+        return list(firsts.values())
 
     def _files(self) -> list[Path]:
         if not (self._path / "new").is_dir():

@@ -20,10 +20,12 @@ _SETTLED: Final = timedelta(hours=1)  # far longer than two machines' clocks dif
 class Lain(Private):
     """One message that is recorded and lies at the door still.
 
+    :param mailbox: the mailbox's name in the settings.
     :param source: its place.
     :param kept: nothing of it is stored: it is set aside.
     """
 
+    mailbox: str
     source: str
     arrival_ref: str
     kept: bool
@@ -45,23 +47,23 @@ class Clearing(Private):
     names: set[str] = field(default_factory=set)
     _seen: list[str] = field(default_factory=list)
     _gone: list[str] = field(default_factory=list)
-    _away: bool = False
+    _away: set[str] = field(default_factory=set)
 
     def clear(self, several: Sequence[Lain]) -> None:
         """Take messages away from the door, or aside where nothing of them is stored."""
         self._seen += [one.arrival_ref for one in several]
-        for kept in (False, True):
-            self._clear([one for one in several if one.kept is kept])
+        for mailbox, kept in sorted({(one.mailbox, one.kept) for one in several}):
+            self._clear([one for one in several if (one.mailbox, one.kept) == (mailbox, kept)])
 
     def _clear(self, several: Sequence[Lain]) -> None:
-        """Take away messages of one kind, all at once; where that is refused, one by one."""
-        if self._away or not several:
+        """Take away messages of one kind in one mailbox, all at once; where that is refused, one by one."""
+        if several[0].mailbox in self._away:
             return
         act = self.mailbox.set_aside if several[0].kept else self.mailbox.remove
         try:
             act(*[one.source for one in several])
         except OutOfReachError as error:
-            self._away = True
+            self._away.add(several[0].mailbox)
             self.faults.append(error)
         except RefusedError as error:
             if len(several) > 1:

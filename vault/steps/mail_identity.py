@@ -1,8 +1,9 @@
 """A message's identity: where it lies, how its mailbox numbers, its Message-ID and its exact bytes, each as a mark.
 
 The place alone names a message only as long as its server numbers its messages as it did (UIDVALIDITY,
-RFC 3501 section 2.3.1.1). A message of the same bytes under another numbering, whose removal was never
-recorded, is the same message; under the same numbering, or behind a recorded removal, it is another copy.
+RFC 3501 section 2.3.1.1), and is never restored from a backup: so a place counts with its bytes alone. A message of
+the same bytes under another numbering, whose removal was never recorded, is the same message; under the same
+numbering, or behind a removal that was recorded before, it is another copy.
 """
 
 import re
@@ -119,7 +120,7 @@ def place_marks(parts: Parts, several: "Sequence[tuple[str, Lying | None]]", sin
     :param several: the source and, for a mail, how it lies; its Message-ID is not read yet.
     :param since: when the round through the mailbox began.
     """
-    asked = [part for source, lying in several for part in (source_bytes(source), *_parts_of(lying))]
+    asked = [part for source, lying in several for part in (_place(source, lying), *_parts_of(lying))]
     marks = iter(parts.service.many("mac", "arrival", [("", one) for one in asked]))
     found = []
     for _, lying in several:
@@ -127,6 +128,11 @@ def place_marks(parts: Parts, several: "Sequence[tuple[str, Lying | None]]", sin
         identity = MailIdentity(next(marks), next(marks), None, next(marks), lying.kept) if lying else None
         found.append(Marks(source, identity, since))
     return found
+
+
+def _place(source: str, lying: Lying | None) -> bytes:
+    """Spell a place, for a mail together with what lies there: a server that was restored may use a number twice."""
+    return source_bytes(source) + (lying.content if lying else b"")
 
 
 def _parts_of(lying: Lying | None) -> list[bytes]:

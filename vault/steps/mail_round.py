@@ -124,7 +124,7 @@ class MailRound(Private):
             self.clearing.names.add(message.mailbox)
             if named.source in known:
                 self._innocent.append(named.source)
-                found.append(Lain(message.source, known[named.source], one.kept))
+                found.append(Lain(message.mailbox, message.source, known[named.source], one.kept))
             elif named.source in before:
                 self._alone(message, one, named, ahead, pending)
             else:
@@ -156,7 +156,7 @@ class MailRound(Private):
         with self.parts.database.connect() as connection:
             tries = mailroom.begin(connection, [marks.source], self.parts.now())[marks.source]
         if tries > _TRIES:
-            unopened = _done(self._stored(unread(message), lying, marks))
+            unopened = self.pool.submit(lambda: self._stored(unread(message), lying, marks))
             self._take([_Reading(message, lying, marks, unopened)])
         else:
             self._take([self._submit(message, lying, marks)])
@@ -190,7 +190,9 @@ class MailRound(Private):
             else:
                 opened.append((reading, stored))
         taken = [(*pair, taken) for pair, taken in zip(opened, self._committed(opened), strict=True) if taken]
-        self.clearing.clear([Lain(one.message.source, was.arrival_ref, one.lying.kept) for one, _, was in taken])
+        self.clearing.clear(
+            [Lain(one.message.mailbox, one.message.source, was.arrival_ref, one.lying.kept) for one, _, was in taken]
+        )
         for reading, stored, was in taken:
             if was.fresh:
                 self.refs.append(was.case.ref)
@@ -287,12 +289,6 @@ def _chunks(mailbox: Mailbox) -> Generator[list[Message], None, None]:
         yield chunk
     if away is not None:
         raise away
-
-
-def _done(stored: Stored | OutOfReachError) -> "Future[Stored | OutOfReachError]":
-    future: Future[Stored | OutOfReachError] = Future()
-    future.set_result(stored)
-    return future
 
 
 def _fault(error: Exception) -> VaultError:

@@ -108,9 +108,12 @@ def plausible(moment: datetime, now: datetime) -> datetime:
 
 def already_taken(parts: Parts, source: str) -> Taken | None:
     """Return what an earlier run made of this source, or None."""
-    mac = source_mac(parts, source)
+    return _taken(parts, source_mac(parts, source))
+
+
+def _taken(parts: Parts, mark: bytes) -> Taken | None:
     with parts.database.connect() as connection:
-        return _was(connection, by_source(connection, [mac]).get(mac))
+        return _was(connection, by_source(connection, [mark]).get(mark))
 
 
 def _was(connection: Connection, arrival: Arrival | None) -> Taken | None:
@@ -167,10 +170,8 @@ def commit(parts: Parts, stored: Stored) -> Taken:
     try:
         return commit_all(parts, [stored])[0]
     except psycopg.errors.UniqueViolation:
-        found = already_taken(parts, stored.incoming.source)
-        if found is None:
-            raise
-        return found
+        found = _taken(parts, stored.landing.arrival.source)
+        return found or commit_all(parts, [stored])[0]  # two cases drew one reference: draw again
 
 
 def commit_all(parts: Parts, several: Sequence[Stored]) -> list[Taken]:

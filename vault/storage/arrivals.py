@@ -49,8 +49,8 @@ def by_ref(connection: Connection, ref: str) -> Arrival | None:
 
 
 def by_digest(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, Arrival]:
-    """Return the first arrival with the same content, for each content that came before."""
-    found = _where(connection, "digest = any(%s) order by received_at desc", list(digests))
+    """Return the first arrival with the same content, for each content that came before; no copy, if another stands."""
+    found = _where(connection, "digest = any(%s) order by role <> 'duplicate', received_at desc", list(digests))
     return {one.digest: one for one in found}
 
 
