@@ -6,7 +6,9 @@ armour is taken off here (RFC 4880 section 6, RFC 9580 section 6) and gpg is giv
 checksum is not looked at: integrity is the encryption's own affair.
 """
 
+import base64
 import binascii
+import functools
 import quopri
 import re
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ _NO_LETTER = re.compile(rb"[^A-Za-z0-9+/= \t\r\n\xa0\xc2]")  # the last two: no-
 _CHECKSUM = re.compile(rb"=[A-Za-z0-9+/]{4}\Z")
 _LETTER = re.compile(rb"[A-Za-z0-9+/]")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_LINE = 64  # letters
 _TAIL = 200  # bytes in which the checksum stands
 _ADVICE = "the OpenPGP message can't be read; a person must look at the original"
 
@@ -95,6 +98,35 @@ def _without_checksum(data: bytes, at: int, stop: int) -> int:
 
 def _malformed() -> UnreadableError:
     return UnreadableError("pgp_malformed", _ADVICE)
+
+
+def public_key_armour(packets: bytes) -> str:
+    """Put a public key into armour (RFC 9580 section 6), with the checksum, which older programs miss."""
+    text = base64.b64encode(packets).decode("ascii")
+    lines = (text[at : at + _LINE] for at in range(0, len(text), _LINE))
+    check = "=" + base64.b64encode(_checksum(packets).to_bytes(3, "big")).decode("ascii")
+    return "\n".join(
+        ["-----BEGIN PGP PUBLIC KEY BLOCK-----", "", *lines, check, "-----END PGP PUBLIC KEY BLOCK-----", ""]
+    )
+
+
+def _checksum(data: bytes) -> int:
+    """Return the CRC-24 (RFC 9580 section 6.1.1)."""
+    table = _crc_table()
+    crc = 0xB704CE
+    for octet in data:
+        crc = (crc << 8 & 0xFFFFFF) ^ table[crc >> 16 ^ octet]
+    return crc
+
+
+@functools.cache
+def _crc_table() -> tuple[int, ...]:
+    def shifted(crc: int) -> int:
+        for _ in range(8):
+            crc = crc << 1 ^ (0x1864CFB if crc & 0x800000 else 0)
+        return crc
+
+    return tuple(shifted(octet << 16) for octet in range(256))
 
 
 def clear_signed_text(block: bytes) -> bytes:

@@ -17,6 +17,7 @@ _BAD = {  # a signature's status, and what it says of it
     "EXPKEYSIG": "signer_key_expired",
     "EXPSIG": "signature_expired",
 }
+_STRANGERS = frozenset({"NEWSIG", "PLAINTEXT", "PLAINTEXT_LENGTH", "ERRSIG", "NO_PUBKEY"})
 _DOCUMENT_CLASSES = frozenset({"00", "01"})  # over a binary or a text document; others sign keys
 _NO_PUBLIC_KEY = "9"
 _VALIDSIG_FIELDS, _HASH, _CLASS, _PRIMARY = 10, 7, 8, 9
@@ -48,6 +49,17 @@ def judge(statuses: Statuses) -> Verdict:
     return ProofKind.NONE, None, ""
 
 
+def only_strangers(statuses: Statuses, texts: int) -> str | None:
+    """Return whose key is missing when signatures by unknown keys are all that a reader met; else None.
+
+    :param texts: how many texts must have been in the message.
+    """
+    names = [name for name, _ in statuses]
+    kind, fingerprint, _ = judge(statuses)
+    sole = _STRANGERS.issuperset(names) and names.count("PLAINTEXT") == texts
+    return fingerprint if sole and kind is ProofKind.UNKNOWN_KEY else None
+
+
 def uid_addresses(listing: bytes) -> frozenset[str]:
     """Return the mail addresses of a key's living user ids, in lower case, from ``--with-colons`` output."""
     found = set()
@@ -68,6 +80,12 @@ def primary_fingerprint(listing: bytes) -> str | None:
         return None
     following = rows[primaries[0] + 1]
     return _fingerprint(following[_USER_ID]) if following[0] == "fpr" and len(following) >= _UID_FIELDS else None
+
+
+def fingerprints(listing: bytes) -> frozenset[str]:
+    """Return the fingerprints of all keys and subkeys in ``--with-colons`` output."""
+    rows = (line.split(":") for line in listing.decode("utf-8", "replace").split("\n"))
+    return frozenset(row[_USER_ID] for row in rows if row[0] == "fpr" and len(row) >= _UID_FIELDS)
 
 
 def dead_keys(listing: bytes) -> dict[str, str]:

@@ -14,8 +14,10 @@ from vault.domain.private import Private
 from vault.errors import UnreadableError, WrongUseError
 from vault.intake.agent import Agent
 from vault.intake.gpg import ADVICE, Gpg, Read, empty_home
-from vault.intake.gpgstatus import Statuses, dead_keys, parse_statuses, primary_fingerprint
+from vault.intake.gpgstatus import Statuses, parse_statuses, primary_fingerprint
+from vault.intake.keyrings import KeyRing
 from vault.intake.opened import Decrypted, SenderProof, SignedContent
+from vault.intake.ownring import OwnRing
 from vault.intake.sandbox import ChildLimits, private_directory
 
 DEFAULT_LIMITS = ChildLimits(seconds=60.0, output=200_000_000)
@@ -39,7 +41,7 @@ class OpenPgp(Private):
         self._passphrase = passphrase
         self._limits = limits or DEFAULT_LIMITS
         self._agent = Agent()
-        self._dead: dict[str, str] | None = None
+        self._own = OwnRing()
         self._passphrase_fits = False
 
     def decrypt(self, message: bytes) -> Decrypted:
@@ -61,12 +63,12 @@ class OpenPgp(Private):
         with private_directory() as place:
             home = self._short_home(place)
             self._agent.start(home)
-            gpg, how = Gpg(place, home, self._limits), ["--pinentry-mode", *asking]
-            run = gpg.run([*how, "--unwrap", "--decrypt"], message, files)
+            gpg, how = self._gpg(place, home), ["--pinentry-mode", *asking]
+            run = gpg.run_on(None, [*how, "--unwrap", "--decrypt"], message, files)
             statuses = parse_statuses(run.status)
             if ("NO_SECKEY", _ANONYMOUS) in statuses:
                 self._require_passphrase(gpg, how, files)
-            return _decrypted(run.output, statuses, self._remark(gpg, statuses))
+            return _decrypted(run.output, statuses, self._remark(statuses))
 
     def read(self, message: bytes, from_address: str | None, keys: Iterable[bytes] = ()) -> Read:
         """Read a message that is not encrypted (any more) and judge its signatures, with these keys besides ours.
@@ -74,13 +76,12 @@ class OpenPgp(Private):
         :raises UnreadableError: ``pgp_nested``, ``pgp_malformed`` or ``tool_...``.
         """
         with private_directory() as place:
-            gpg = Gpg(place, self._short_home(place), self._limits)
-            return gpg.read(SignedContent(message), from_address, keys)
+            return self._gpg(place, self._short_home(place)).read(SignedContent(message), from_address, keys)
 
     def check(self, signed: SignedContent, from_address: str | None, keys: Iterable[bytes] = ()) -> Read:
         """Judge a signature, with these keys besides ours; what can't be read is invalid."""
         with private_directory() as place:
-            return Gpg(place, self._short_home(place), self._limits).verdict(signed, from_address, keys)
+            return self._gpg(place, self._short_home(place)).verdict(signed, from_address, keys)
 
     def start_agent(self) -> None:
         """Start the agent now, so that no process with limits has to; it lives on.
@@ -111,14 +112,13 @@ class OpenPgp(Private):
             raise WrongUseError("openpgp_passphrase", _KEY_STAYS_SHUT)
         self._passphrase_fits = True
 
-    def _remark(self, gpg: Gpg, statuses: Statuses) -> str:
+    def _gpg(self, place: Path, home: Path) -> Gpg:
+        return Gpg(place, home, self._limits, self._own.of(Gpg(place, home, self._limits)) if self._home else KeyRing())
+
+    def _remark(self, statuses: Statuses) -> str:
         """Say whether the key that opened is one that nobody should encrypt to any more."""
         used = next((value.split()[0] for name, value in statuses if name == "DECRYPTION_KEY"), None)
-        if used is None:
-            return ""
-        if self._dead is None:
-            self._dead = dead_keys(gpg.run(["--no-autostart", "--with-colons", "--list-keys"]).output)
-        return self._dead.get(used, "")
+        return self._own.dead.get(used, "") if used else ""
 
     def _short_home(self, place: Path) -> Path:
         if self._home is None:

@@ -68,7 +68,7 @@ def run_tool(
         if _CONFINED:
             _bind(child.pid, limits)
         code = _wait(child, limits.seconds)
-        return ToolRun(code, _content(output), _content(status), _content(complaints)[:_MESSAGES])
+        return ToolRun(code, _content(output), _content(status), _content(complaints, _MESSAGES))
 
 
 def _wait(child: "subprocess.Popen[bytes]", seconds: float) -> int:
@@ -97,10 +97,17 @@ def _ended(child: "subprocess.Popen[bytes]", seconds: float) -> int:
     return child.wait()
 
 
-def _content(descriptor: int) -> bytes:
+def is_installed(program: str) -> bool:
+    """Tell whether a program that can be done without is there."""
+    with contextlib.suppress(WrongUseError):
+        return bool(_found(program))
+    return False
+
+
+def _content(descriptor: int, most: int = -1) -> bytes:
     with os.fdopen(os.dup(descriptor), "rb") as source:
         source.seek(0)
-        return source.read()
+        return source.read(most)
 
 
 def confined() -> None:
