@@ -6,13 +6,14 @@ import pytest
 
 from vault.domain.case import Event, Stage
 from vault.domain.roles import Purpose
-from vault.errors import KeyMissingError, OutOfReachError
+from vault.errors import KeyMissingError, OutOfReachError, RefusedError
 from vault.steps import check
 from vault.steps.attachments import attachment_key, attachment_owner, with_signature
 from vault.steps.casefile import CaseFile, arrival_owner, original_key
 from vault.steps.keep import keep, purge_case
+from vault.steps.original import open_mail_original
 from vault.steps.receive import PARTICULARS
-from vault.storage.cases import get_case
+from vault.storage.cases import events, get_case, held
 from vault.storage.objects import Objects
 from vault.testing.mails import File, pgp_mime_mail, plain_mail
 from vault.testing.mailtexts import request_text
@@ -59,6 +60,18 @@ def owners_of(road: Road, arrival: str) -> set[str]:
         }
 
 
+def told_of(road: Road, ref: str) -> list[dict[str, str]]:
+    """Return what the case's events say about copies destroyed."""
+    with road.installation.office("operator") as parts, parts.database.connect() as connection:
+        return [event.detail for event in events(connection, ref) if event.event is Event.COPIES_DESTROYED]
+
+
+def mails_at_the_desk(road: Road, ref: str) -> list[tuple[str, str]]:
+    with road.installation.office("desk") as parts:
+        mails: list[tuple[str, str]] = check.open_particulars(parts, REGISTRAR, ref)[1]["mails"]
+    return mails
+
+
 def tidy(road: Road) -> int:
     with road.installation.office("keeper") as parts:
         return keep(parts)["identity_copies"]
@@ -97,13 +110,22 @@ def test_a_copy_is_destroyed_when_identity_is_decided_and_nothing_else(road: Roa
     tidy(road)
     assert f"identity/{arrival}/2" in objects_of(road, arrival)  # nobody has decided yet
 
+    assert mails_at_the_desk(road, ref) == [(arrival, "request")]
     run_on(road.home, "identify", ref)
     assert road.at(ref).stage is Stage.IDENTIFIED  # by the bound key, whose signature lay beside the copy
     assert tidy(road) >= 2
 
+    assert told_of(road, ref) == [{"arrival": arrival, "copies": "1"}]
     assert objects_of(road, arrival) == {attachment_key(arrival, place) for place in "13"}
     assert owners_of(road, arrival) == {attachment_owner(arrival, place) for place in "13"}
     assert tidy(road) == 0
+    assert len(told_of(road, ref)) == 1
+    assert mails_at_the_desk(road, ref) == []
+    with (
+        road.installation.office("desk") as parts,
+        pytest.raises(RefusedError, match="destroyed when identity was decided"),
+    ):
+        open_mail_original(parts, REGISTRAR, ref, arrival)
     with road.installation.office("desk") as parts:
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=REGISTRAR)
         assert file.get_sealed(attachment_owner(arrival, "1"), attachment_key(arrival, "1")) == NOTES.data
@@ -125,9 +147,27 @@ def test_a_kill_between_keys_and_bytes_is_mended_by_the_next_run(road: Road, mon
             tidy(road)
     assert owners_of(road, arrival) == {attachment_owner(arrival, "2")}  # her key file's: nothing opens it any more
     assert original_key(arrival) in objects_of(road, arrival)
+    assert len(told_of(road, ref)) == 1
 
     assert tidy(road) >= 2
     assert objects_of(road, arrival) == {attachment_key(arrival, "2")}
+    assert len(told_of(road, ref)) == 1
+
+
+def test_a_case_that_somebody_holds_is_left_for_the_next_run(road: Road) -> None:
+    ref = bring(road, "asked", PASSPORT)
+    (arrival,) = arrivals_of(road, ref)
+    with road.installation.office("desk") as parts:
+        check.close_as(parts, REGISTRAR, ref, Event.CALLED_OFF, "She called it off.")
+
+    with road.installation.office("collector") as parts, held(parts.database, ref) as mine:
+        assert mine
+        tidy(road)
+        assert f"identity/{arrival}/1" in objects_of(road, arrival)
+    tidy(road)
+
+    assert told_of(road, ref) == [{"arrival": arrival, "copies": "1"}]
+    assert f"identity/{arrival}/1" not in objects_of(road, arrival)
 
 
 def test_the_copy_in_a_reply_goes_too_and_its_words_stay(road: Road) -> None:

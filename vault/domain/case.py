@@ -69,6 +69,7 @@ class Event(StrEnum):
     NOTICE_SENT = "notice_sent"
     OFFERED = "offered"  # a human task in Airflow points at the case
     REMINDED = "reminded"
+    COPIES_DESTROYED = "copies_destroyed"  # pictures of identity documents that have served
     PURGED = "purged"
 
 
@@ -81,6 +82,7 @@ STAYING = frozenset(
         Event.NOTICE_SENT,
         Event.OFFERED,
         Event.REMINDED,
+        Event.COPIES_DESTROYED,
         Event.PURGED,
     }
 )

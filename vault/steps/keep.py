@@ -30,10 +30,43 @@ def publish(parts: Parts) -> dict[str, int]:
 
 
 def keep(parts: Parts) -> dict[str, int]:
-    """Tidy the print outbox, destroy copies that have served, purge what retention lets go, wrap keys anew."""
+    """Tidy the print outbox, destroy copies that have served, purge what retention lets go, wrap keys anew.
+
+    One that fails stops none behind it: a bucket that is away delays no erasure of keys.
+
+    :raises Exception: the first fault, when everything else is done; the next run goes on.
+    """
+    done: dict[str, int] = {}
+    faults: list[Exception] = []
+    for act in (_forgotten, _tidied, _copies_destroyed, _purged, _rewrapped):
+        try:
+            done |= act(parts)
+        except Exception as error:  # noqa: BLE001 - raised again below, when the others had their turn
+            faults.append(error)
+    if faults:
+        raise faults[0]
+    return done
+
+
+def _forgotten(parts: Parts) -> dict[str, int]:
     forget(parts)
-    tidied = {"letters": _tidy_outbox(parts), "identity_copies": destroy_identity_copies(parts)}
-    return {**tidied, "cases": _purge(parts), **rewrap(parts, _KEYS_ENOUGH)}
+    return {}
+
+
+def _tidied(parts: Parts) -> dict[str, int]:
+    return {"letters": _tidy_outbox(parts)}
+
+
+def _copies_destroyed(parts: Parts) -> dict[str, int]:
+    return {"identity_copies": destroy_identity_copies(parts)}
+
+
+def _purged(parts: Parts) -> dict[str, int]:
+    return {"cases": _purge(parts)}
+
+
+def _rewrapped(parts: Parts) -> dict[str, int]:
+    return rewrap(parts, _KEYS_ENOUGH)
 
 
 def _tidy_outbox(parts: Parts) -> int:

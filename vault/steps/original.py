@@ -78,6 +78,7 @@ def mails_of(case: Case, said: dict[str, Any], happened: list[CaseEvent]) -> lis
     first = said.get("arrival") if case.channel is Channel.MAIL else None
     too_large = any(event.detail.get("exception") == TOO_LARGE for event in happened[:1])
     replies = {reply["arrival"]: reply for reply in said["replies"]}
+    gone = _destroyed(happened)
     found = [(first, "request")] if first and not too_large else []
     for event in happened:
         arrival = event.detail.get("arrival")
@@ -85,7 +86,11 @@ def mails_of(case: Case, said: dict[str, Any], happened: list[CaseEvent]) -> lis
             found.append((arrival, "reply"))
         elif arrival and ("automatic" in event.detail or event.event is Event.EXCEPTION_RAISED):
             found.append((arrival, "report"))
-    return found
+    return [(arrival, what) for arrival, what in found if arrival not in gone]
+
+
+def _destroyed(happened: list[CaseEvent]) -> set[str]:
+    return {event.detail["arrival"] for event in happened if event.event is Event.COPIES_DESTROYED}
 
 
 def open_mail_original(parts: Parts, staff: Staff, ref: str, arrival_ref: str) -> MailOriginal:
@@ -100,13 +105,12 @@ def open_mail_original(parts: Parts, staff: Staff, ref: str, arrival_ref: str) -
         require_opener(connection, staff, ref, parts.now())
         happened = events(connection, ref)
     file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
+    if arrival_ref in _destroyed(happened):
+        raise RefusedError("mail_destroyed", "it was destroyed when identity was decided", ref=ref)
     said = {**(file.get(PARTICULARS) or {}), "replies": replies_of(file, happened)}
     if arrival_ref not in dict(mails_of(case, said, happened)):
         raise RefusedError("no_such_mail", "this case has no such mail; open its particulars again", ref=ref)
-    try:
-        data = file.get_original(arrival_ref)
-    except KeyMissingError:
-        raise RefusedError("mail_destroyed", "it was destroyed when identity was decided", ref=ref) from None
+    data = file.get_original(arrival_ref)
     return MailOriginal(case, arrival_ref, data, outline(data, parts.settings.limits))
 
 

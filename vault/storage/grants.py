@@ -16,7 +16,7 @@ docs/threat-model.md what a thief of the office gets more (*Each office's room i
 from collections.abc import Mapping
 from typing import Final
 
-from vault.domain.case import TERMINAL, Event, Stage
+from vault.domain.case import BEFORE_IDENTITY, Event, Stage
 from vault.domain.records import CARE_KINDS, IDENTITY_KINDS, RecordKind
 from vault.domain.roles import OfficeName
 from vault.storage.rights import Right, begins, both, delete, either, insert, number, one_of, select, update
@@ -61,7 +61,7 @@ EVENTS: Final[Mapping[OfficeName, tuple[Event, ...]]] = {
         Event.EXCEPTION_RAISED,
         Event.NOTICE_SENT,
     ),
-    KEEPER: (Event.PURGED,),
+    KEEPER: (Event.COPIES_DESTROYED, Event.PURGED),
 }
 _AS_ITSELF = {office: one_of("actor", f"office:{office.value}") for office in EVENTS}
 _SPEAKER = {**_AS_ITSELF, DESK: either(_AS_ITSELF[DESK], begins("actor", "staff:"))}
@@ -69,7 +69,7 @@ _EVENT = {office: insert(rows=both(one_of("event", *events), _SPEAKER[office])) 
 
 _OF_CASES, _TO_PRINT = one_of("box", "case"), one_of("box", "print")
 _ON_PAPER = both(one_of("road", "post"), one_of("state", "ready", "printed", "posted"))
-_CLOSED = one_of("stage", *sorted(TERMINAL))
+_IDENTITY_DECIDED = one_of("stage", *sorted(set(Stage) - set(BEFORE_IDENTITY)))
 _ITS_STAGES = one_of("stage", Stage.DECIDED, Stage.SEALED, Stage.ANSWERED, Stage.REFUSED)
 
 _DESK_ITEMS = one_of("name", "particulars", "evidence", "question", "closing")
@@ -161,7 +161,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         **_LOGS,
     },
     KEEPER: {  # wraps anew, destroys by design, and publishes leaves whose entries it does not see
-        "cases": (select(), update("stage version", rows=_CLOSED)),
+        "cases": (select(), update("stage version", rows=_IDENTITY_DECIDED)),
         "case_events": (select(), _EVENT[KEEPER]),
         "arrivals": (select(),),
         "sealed_keys": (select("owner box", rows=_OF_CASES), delete(rows=_OF_CASES)),
