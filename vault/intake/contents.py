@@ -15,23 +15,36 @@ from vault.intake.mime import Part
 from vault.intake.opened import Attachment
 
 _MOST_KEYS = 8
+_LONGEST_TEXT = 1_000_000  # characters; the sealed original keeps the rest
 _LEGACY, _LEGACY_CLASS = "hp-legacy-display", "header-protection-legacy-display"
 _SIGNATURES = frozenset(["application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"])
 
 
 @dataclass(slots=True)
 class Contents(Private):
-    """Text in reading order, files, whether some HTML could not be read, and whether a signature covers a part."""
+    """Text in reading order, files, and what a person should know.
+
+    :param html_unreadable: some HTML could not be read.
+    :param partly_signed: a signature covers a part.
+    :param text_cut: the text is longer than anybody reads, and its end was left out.
+    """
 
     texts: list[str] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
     html_unreadable: bool = False
     partly_signed: bool = False
+    text_cut: bool = False
 
     @property
     def text(self) -> str:
         """All text, cleaned of control characters."""
         return "\n\n".join(text for text in (clean(text).strip() for text in self.texts) if text)
+
+    def add(self, text: str) -> None:
+        """Add words, as far as there is room."""
+        room = _LONGEST_TEXT - sum(map(len, self.texts))
+        self.text_cut = self.text_cut or len(text) > room
+        self.texts.append(text[:room])
 
 
 def read_contents(root: Part) -> Contents:
@@ -87,10 +100,10 @@ def _is_body(part: Part) -> bool:
 
 def _add_text(part: Part, contents: Contents) -> None:
     if part.type == "text/plain":
-        contents.texts.append(_words(part, contents))
+        contents.add(_words(part, contents))
         return
     try:
-        contents.texts.append(html_text(_without_legacy_div(part)))
+        contents.add(html_text(_without_legacy_div(part)))
     except UnreadableError:
         contents.html_unreadable = True
         contents.attachments.append(Attachment("message.html", part.type, part.content))

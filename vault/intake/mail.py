@@ -127,6 +127,7 @@ class _Opening(Private):
         found = read_contents(content)
         self._remark("html_unreadable", when=found.html_unreadable)
         self._remark("signature_partial", when=found.partly_signed)
+        self._remark("text_cut", when=found.text_cut)
         if any(_names_another(entity, self._headers.from_address) for entity in self._entities):
             self._remark("from_differs")
             self._proof = replace(self._proof, from_matches=False)

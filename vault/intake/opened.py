@@ -115,7 +115,7 @@ class OpenedMail(Private, shows=("outcome", "reason", "encryption")):
     :param signed: the signed OpenPGP content, to check again with a key that is known later.
     :param remarks: all that a person should know of a mail that could be read: ``outside_ignored``,
         ``html_unreadable``, ``own_key_expired``, ``own_key_revoked``, ``own_certificate_expired``,
-        ``signature_partial``, ``from_differs``.
+        ``signature_partial``, ``text_cut``, ``from_differs``.
     """
 
     outcome: Outcome
