@@ -131,6 +131,18 @@ def test_html_that_cannot_be_read_is_kept_as_a_file(monkeypatch: pytest.MonkeyPa
     assert opened.attachments[0].data == b"<p>much too long</p>"
 
 
+def test_a_text_that_nobody_reads_to_its_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault.intake.contents._LONGEST_TEXT", 12)
+    head = 'From: a@b.example\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    first, second, third = ("--b\r\n\r\nten chars.\r\n", "--b\r\n\r\nand more\r\n", "--b\r\n\r\nthe end\r\n--b--\r\n")
+
+    opened = open_mail(f"{head}{first}{second}{third}".encode(), MailTools())
+    kept = open_mail(f"{head}{first}--b--\r\n".encode(), MailTools())
+
+    assert (opened.outcome, opened.reason, opened.text) == (Outcome.PLAIN, "text_cut", "ten chars.\n\nan")
+    assert (kept.reason, kept.text) == ("", "ten chars.")
+
+
 def multipart(kind: str, *parts: str) -> str:
     inner = "".join(f"--{kind}\r\n{part}\r\n" for part in parts)
     return f'Content-Type: multipart/{kind}; boundary="{kind}"\r\n\r\n{inner}--{kind}--'
