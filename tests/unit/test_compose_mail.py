@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from vault.delivery.compose import notice_mail, package_mail
+from vault.delivery.compose import OwnFile, notice_mail, package_mail
+from vault.delivery.entity import BOUNDARY
 from vault.delivery.protected import pgp_mime
 from vault.errors import RefusedError
 from vault.settings import Controller, Settings, SmtpSettings
@@ -60,6 +61,58 @@ def test_a_notice_answers_the_requesters_message(settings: Settings) -> None:
     assert message["Message-ID"] == "<DSR-2026-7K3QXM-acknowledgement@clinic.example>"
     assert message["Date"] is not None
     assert message.get_content().replace("\r\n", "\n") == WORDS.text
+
+
+TWO = [
+    MailboxSettings(kind="maildir", name="north", path=Path("/n"), address="north@clinic.example"),
+    MailboxSettings(kind="maildir", name="south", path=Path("/s"), address="answers@clinic.example"),
+]
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "answers_to"),
+    [
+        ("north", "north@clinic.example"),
+        ("south", None),  # the sender's own address needs no other
+        ("gone since", "requests@clinic.example"),
+        ("", "requests@clinic.example"),
+        (None, "requests@clinic.example"),
+        (7, "requests@clinic.example"),
+    ],
+)
+def test_an_answer_goes_to_the_mailbox_that_was_written_to(
+    settings: Settings, mailbox: object, answers_to: str | None
+) -> None:
+    several = settings.model_copy(update={"mailboxes": TWO})
+
+    message = notice_mail(several, "DSR-2026-7K3QXM-question", WORDS, particulars(mailbox=mailbox))
+
+    assert arrived(message)["Reply-To"] == answers_to
+
+
+LONG_NAME = "Päijät-Hämeen hyvinvointiyhtymän terveyskeskus ja sen sivutoimipisteet kaikissa kunnissa"
+
+
+@pytest.mark.parametrize("name", ["Clinic", 'The "Best", of: Clinics', LONG_NAME, "Clinic " * 30], ids=len)
+def test_any_name_of_a_clinic_survives(settings: Settings, name: str) -> None:
+    named = settings.model_copy(update={"controller": settings.controller.model_copy(update={"name": name.strip()})})
+
+    raw = notice_mail(named, "DSR-2026-7K3QXM-question", WORDS, particulars()).as_bytes()
+
+    (address,) = message_from_bytes(raw, policy=policy.default)["From"].addresses
+    assert (address.display_name, address.addr_spec) == (name.strip(), "answers@clinic.example")
+    assert max(map(len, raw.split(b"\r\n"))) < 100
+
+
+def test_no_text_and_no_file_can_hold_the_boundary(settings: Settings) -> None:
+    words = Said("DSR-2026-7K3QXM", f"\n--{BOUNDARY}\n--{BOUNDARY}--\n" * 3)
+    file = OwnFile("x.bin", "application/octet-stream", f"\r\n--{BOUNDARY}--\r\n".encode() * 9)
+
+    message = arrived(notice_mail(settings, "DSR-2026-7K3QXM-question", words, particulars(), (file, file)))
+
+    text, *files = message.iter_parts()
+    assert text.get_content().replace("\r\n", "\n") == words.text
+    assert [one.get_payload(decode=True) for one in files] == [file.data] * 2
 
 
 def test_the_message_id_is_stable(settings: Settings) -> None:

@@ -13,17 +13,20 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
+from vault.delivery.entity import attach, attachment, new_message, set_text
 from vault.domain.private import Private
 from vault.errors import RefusedError
 from vault.settings import Settings
 
 OPENPGP, PDF = "openpgp", "pdf"
-_FILES = {OPENPGP: ("application", "octet-stream", ".zip.gpg"), PDF: ("application", "pdf", ".pdf")}
+_FILES = {OPENPGP: ("application/octet-stream", ".zip.gpg"), PDF: ("application/pdf", ".pdf")}
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 _ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,253}")
 _MOST_REFERENCES = 20
+_ONE_LINE = SMTP.clone(max_line_length=None)
 _ITEM = re.compile(r"[A-Za-z0-9.-]{1,120}")
 
 
@@ -60,14 +63,12 @@ def notice_mail(
     """Compose a notice that answers the requester's message.
 
     :param item_ref: the outgoing item's reference; the Message-ID is made from it and stays the same.
-    :param particulars: of the case: ``reply_to``, ``message_id``, ``references``.
+    :param particulars: of the case: ``reply_to``, ``message_id``, ``references``, ``mailbox``.
     :raises RefusedError: there is no address to write to.
     """
     message = _reply(settings, item_ref, words.subject, particulars)
-    message.set_content(words.text, cte="quoted-printable")
-    for file in files:
-        main, _, sub = file.type.partition("/")
-        message.add_attachment(file.data, main, sub, filename=file.name)
+    set_text(message, words.text)
+    attach(message, [attachment(file.type, file.data, file.name) for file in files])
     return message
 
 
@@ -89,11 +90,11 @@ def package_mail(
     """
     if form not in _FILES:
         raise RefusedError("package_form", "this form of package does not go by mail; print it", ref=case_ref)
-    main, sub, ending = _FILES[form]
+    kind, ending = _FILES[form]
     message = _reply(settings, f"{case_ref}-package", words.subject, particulars)
     message["Content-Language"] = language
-    message.set_content(words.text, cte="quoted-printable")
-    message.add_attachment(data, main, sub, filename=f"{case_ref}{ending}")
+    set_text(message, words.text)
+    attach(message, [attachment(kind, data, f"{case_ref}{ending}")])
     return message
 
 
@@ -104,17 +105,31 @@ def _reply(settings: Settings, item_ref: str, subject: str, particulars: Mapping
     if not _ITEM.fullmatch(item_ref):
         raise RefusedError("item_reference", "an outgoing item's reference has letters, digits, dots and hyphens only")
     sender = settings.smtp.sender
-    message = EmailMessage(policy=SMTP)
-    message["From"] = Address(settings.controller.name, addr_spec=sender)
-    message["To"] = Address(addr_spec=recipient)
-    if settings.mailbox.address != sender:
-        message["Reply-To"] = settings.mailbox.address
+    message = new_message()
+    message["From"] = _sender(settings.controller.name, sender)
+    message["To"] = recipient
+    answers_to = _answers_to(settings, particulars)
+    if answers_to != sender:
+        message["Reply-To"] = answers_to
     message["Subject"] = subject
     message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = f"<{item_ref}@{sender.rpartition('@')[2]}>"
     _thread(message, particulars)
     message["X-Auto-Response-Suppress"] = "All"
     return message
+
+
+@lru_cache(maxsize=16)
+def _sender(name: str, address: str) -> str:
+    """Spell the From header, encoded once (RFC 2047): it is the same in every mail."""
+    header = _ONE_LINE.header_store_parse("From", Address(name, addr_spec=address))[1]
+    return str(header.fold(policy=_ONE_LINE)).partition(": ")[2].rstrip()
+
+
+def _answers_to(settings: Settings, particulars: Mapping[str, Any]) -> str:
+    """Name the mailbox that the requester wrote to, where the settings still name it, else the first."""
+    name = particulars.get("mailbox")
+    return next((box.address for box in settings.mailboxes if name and box.name == name), settings.mailbox.address)
 
 
 def _thread(message: EmailMessage, particulars: Mapping[str, Any]) -> None:

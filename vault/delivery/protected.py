@@ -6,10 +6,12 @@ containers (OpenPGP/MIME, RFC 3156; S/MIME, RFC 8551) come out. Nothing here kno
 
 import secrets
 from email.message import EmailMessage, MIMEPart
-from email.policy import SMTP
+
+from vault.delivery.entity import BOUNDARY, READY, attachment, new_message, set_base64
 
 SUBJECT_OUTSIDE = "[...]"  # RFC 9788, the policy hcp_baseline
 _CIPHER = b'; hp="cipher";\r\n protected-headers="v1"'  # the second word is what older programs look for
+_ENCRYPTED = f'multipart/encrypted; protocol="application/pgp-encrypted"; boundary="{BOUNDARY}"'
 _STRUCTURE = (b"mime-version:", b"content-")
 
 
@@ -20,7 +22,7 @@ def protected_payload(message: EmailMessage) -> bytes:
 
     :param message: finished and not encrypted.
     """
-    head, _, body = message.as_bytes(policy=SMTP).partition(b"\r\n\r\n")
+    head, _, body = message.as_bytes(policy=READY).partition(b"\r\n\r\n")
     fields = _fields(head)
     own = [field for field in fields if not field.lower().startswith(_STRUCTURE)]
     outer = [b"HP-Outer: " + (_hidden(field) or field) for field in own]
@@ -31,8 +33,8 @@ def protected_payload(message: EmailMessage) -> bytes:
 
 def outer_headers(message: EmailMessage) -> EmailMessage:
     """Return a mail with the same headers, an empty subject and no content yet."""
-    outer = EmailMessage(policy=SMTP)
-    for name, value in message.items():
+    outer = new_message()
+    for name, value in message.raw_items():
         if not name.lower().startswith(("content-", "mime-version")):
             outer[name] = SUBJECT_OUTSIDE if name.lower() == "subject" else str(value)
     return outer
@@ -44,19 +46,24 @@ def pgp_mime(message: EmailMessage, ciphertext: bytes) -> EmailMessage:
     :param message: its headers stand; it has no content yet.
     :param ciphertext: an armoured OpenPGP message whose plaintext is a MIME entity.
     """
-    version, sealed = MIMEPart(policy=SMTP), MIMEPart(policy=SMTP)
-    version.set_content(b"Version: 1\r\n", "application", "pgp-encrypted", cte="7bit")
-    sealed.set_content(ciphertext, "application", "octet-stream", cte="7bit", filename="encrypted.asc")
-    message["Content-Type"] = 'multipart/encrypted; protocol="application/pgp-encrypted"'
+    version, sealed = MIMEPart(policy=READY), MIMEPart(policy=READY)
+    version["Content-Type"] = "application/pgp-encrypted"
+    version.set_payload("Version: 1\r\n")
+    sealed["Content-Type"] = "application/octet-stream"
+    sealed["Content-Disposition"] = 'attachment; filename="encrypted.asc"'
+    sealed.set_payload(ciphertext.decode("ascii"))
+    message["MIME-Version"] = "1.0"
+    message["Content-Type"] = _ENCRYPTED
     message.set_payload([version, sealed])
     return message
 
 
 def smime_enveloped(message: EmailMessage, der: bytes) -> EmailMessage:
     """Make a CMS EnvelopedData the whole content of a mail (RFC 8551 section 3.3)."""
-    message.set_content(der, "application", "pkcs7-mime", filename="smime.p7m")
-    message.set_param("smime-type", "enveloped-data")
-    message.set_param("name", "smime.p7m")
+    message["MIME-Version"] = "1.0"
+    message["Content-Type"] = 'application/pkcs7-mime; smime-type=enveloped-data; name="smime.p7m"'
+    message["Content-Disposition"] = 'attachment; filename="smime.p7m"'
+    set_base64(message, der)
     return message
 
 
@@ -66,14 +73,12 @@ def smime_signed(entity: bytes, signature: bytes) -> bytes:
     :param entity: in canonical form; its exact bytes are signed.
     :param signature: SignedData without content, DER.
     """
-    part = MIMEPart(policy=SMTP)
-    part.set_content(signature, "application", "pkcs7-signature", filename="smime.p7s")
-    part.set_param("name", "smime.p7s")
+    part = attachment('application/pkcs7-signature; name="smime.p7s"', signature, "smime.p7s")
     boundary = secrets.token_hex(16).encode()
     kind = b'multipart/signed; protocol="application/pkcs7-signature";\r\n micalg=sha-256; boundary="' + boundary + b'"'
     limit = b"\r\n--" + boundary
     head = b"Content-Type: " + kind + b"\r\n"
-    return head + limit + b"\r\n" + entity + limit + b"\r\n" + part.as_bytes(policy=SMTP) + limit + b"--\r\n"
+    return head + limit + b"\r\n" + entity + limit + b"\r\n" + part.as_bytes(policy=READY) + limit + b"--\r\n"
 
 
 def _fields(head: bytes) -> list[bytes]:

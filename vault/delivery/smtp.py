@@ -4,14 +4,15 @@
 server answered for it: such a message is never sent again by a machine.
 """
 
+import re
 import smtplib
 import ssl
 from contextlib import suppress
 from email.message import EmailMessage
-from email.policy import SMTP
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
 
+from vault.delivery.entity import READY
 from vault.domain.private import Private
 from vault.errors import WrongUseError
 from vault.settings import SmtpSettings, read_secret
@@ -20,6 +21,7 @@ Sending: TypeAlias = Literal["sent", "refused", "later", "unclear"]
 
 _SECONDS = 60.0  # for one answer of the server
 _OK, _FORWARDED, _CLOSING, _PERMANENT = 250, 251, 421, 500
+_BARE = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+", re.ASCII)  # RFC 5322 section 3.4.1: dot-atom
 _NOT_DATA = (OSError, smtplib.SMTPException)  # SMTPException covers a line that the server closed
 
 
@@ -53,7 +55,7 @@ class Courier(Private):
         """
         if self._away:
             return "later"
-        recipient, data = _recipient(message), message.as_bytes(policy=SMTP)
+        recipient, data = _recipient(message), message.as_bytes(policy=READY)
         if self._kept is not None:
             with suppress(*_NOT_DATA):  # it was closed meanwhile, and given nothing: a new one takes the message
                 return self._over(self._kept, recipient, data)
@@ -125,7 +127,8 @@ def _connected(settings: SmtpSettings, context: ssl.SSLContext) -> "_Line":
 
 
 def _recipient(message: EmailMessage) -> str:
-    return str(message["To"].addresses[0].addr_spec)
+    bare = next((value for name, value in message.raw_items() if name.lower() == "to"), "")
+    return bare if _BARE.fullmatch(bare) else str(message["To"].addresses[0].addr_spec)
 
 
 def _hand_over(client: "_Line", sender: str, recipient: str, data: bytes) -> Sending:

@@ -1,6 +1,5 @@
 """What one message is: opened, judged and written down as an :class:`Incoming`, whatever it holds."""
 
-from datetime import datetime
 from typing import Any
 
 from vault.domain.case import Channel
@@ -30,7 +29,7 @@ def read_message(message: Message, tools: MailTools) -> Incoming:
         original=message.raw,
         received_at=message.received_at,
         language=asked.request.language,
-        particulars=_particulars(opened, asked, message.received_at),
+        particulars=_particulars(opened, asked, message),
         case_ref=(report.case_ref if report else case_answered(opened)) or asked.request.case_ref,
         exception=exception,
         notice=None if report else notice,
@@ -70,7 +69,7 @@ def _files(opened: OpenedMail) -> list[dict[str, Any]]:
     ]
 
 
-def _particulars(opened: OpenedMail, asked: Asked, received_at: datetime) -> dict[str, Any]:
+def _particulars(opened: OpenedMail, asked: Asked, message: Message) -> dict[str, Any]:
     request = asked.request
     headers, proof = opened.headers, opened.sender_proof
     by_mail = request.answer_by is not AnswerBy.PAPER
@@ -80,7 +79,8 @@ def _particulars(opened: OpenedMail, asked: Asked, received_at: datetime) -> dic
         "from": headers.from_address,
         "subject": headers.subject,
         **reply_particulars(opened),
-        "received_at": received_at.isoformat(),
+        "received_at": message.received_at.isoformat(),
+        **({"mailbox": message.mailbox} if message.mailbox else {}),
         **({"address": list(asked.address)} if asked.address else {}),
         **({"form": asked.form} if asked.form else {}),
         "encryption": opened.encryption.value,
