@@ -30,6 +30,7 @@ _PROGRAMS = {
     "radosgw-admin": "radosgw",
 }
 _PARTS = ("rgw", "osd", "mon")  # the order in which they must stop
+# notes for debugging, which are gathered in memory also where none are written, would take half of a request's time
 _CONFIGURATION = """\
 [global]
 fsid = {fsid}
@@ -68,6 +69,14 @@ admin_socket = {run}/$name.asok
 log_file = {base}/$name.log
 rgw_frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw_run_sync_thread = false
+debug_rgw = 0/0
+debug_ms = 0/0
+debug_osd = 0/0
+debug_objecter = 0/0
+debug_monc = 0/0
+debug_objclass = 0/0
+debug_rados = 0/0
+debug_optracker = 0/0
 rgw_lc_debug_interval = {life_cycle_day}
 """
 
