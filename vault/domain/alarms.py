@@ -25,6 +25,7 @@ class AlarmCode(StrEnum):
     LOG_NOT_CONTINUED = "log_not_continued"  # the stored log does not continue the published one; nothing was signed
     WITNESS_DISAGREES = "witness_disagrees"  # a witness saw another log than this one, refused it, or answered falsely
     WITNESS_SILENT = "witness_silent"  # a witness has cosigned nothing for a day
+    MAIL_KEY_ENDS = "mail_key_ends"  # a key that mail to us is encrypted to ends within 60 days, or has ended
 
 
 class Why(StrEnum):

@@ -95,6 +95,23 @@ def complaints(keys: Sequence[OwnKey], now: datetime, kinds: Sequence[str] = (OP
     return said
 
 
+def endings(keys: Sequence[OwnKey], now: datetime, kinds: Sequence[str] = (OPENPGP, SMIME)) -> dict[str, str]:
+    """Tell of each kind whose current keys end within :data:`WARN` the first day that they lack, or ``ended``.
+
+    :returns: by kind, a day in ISO form; a kind whose certificate is awaited, or whose keys last, is left out.
+    """
+    found: dict[str, str] = {}
+    for kind in kinds:
+        mine = [key for key in keys if key.kind == kind]
+        current = [key for key in mine if key.state is KeyState.CURRENT]
+        ends = [key.expires for key in current if key.expires is not None and key.expires - now < WARN]
+        if any("encrypt" in key.uses for key in current):
+            found |= {kind: min(ends).date().isoformat()} if ends else {}
+        elif all(key.state is not KeyState.AWAITED for key in mine):
+            found[kind] = "ended"
+    return found
+
+
 def _soon(key: OwnKey, now: datetime) -> str:
     days = (key.expires - now).days if key.expires else 0
     return f"{key.kind} {key.name}: expires in {days} days; run `dsr keys mail rotate`, then export and publish"

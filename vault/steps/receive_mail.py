@@ -8,8 +8,10 @@ one that ended its reader time and again is taken unopened, as an exception for 
 from concurrent.futures import ThreadPoolExecutor
 
 from vault.delivery.smtp import Courier
+from vault.errors import OutOfReachError, WrongUseError
 from vault.intake.message import Mailbox
 from vault.steps.doors import open_mailboxes
+from vault.steps.mail_keys import ring_for_mail_keys
 from vault.steps.mail_round import READERS, MailRound
 from vault.steps.mail_tools import mail_tools
 from vault.steps.parts import Parts
@@ -33,6 +35,10 @@ def receive_mail(parts: Parts, mailbox: Mailbox | None = None, limit: int = _ENO
     ):
         turn = MailRound(parts, mailbox or open_mailboxes(parts.settings), tools, pool, courier)
         turn.run(limit)
+    try:
+        ring_for_mail_keys(parts)
+    except (OutOfReachError, WrongUseError) as error:  # told like a mail's: what was taken is taken
+        turn.faults.append(error)
     if turn.faults:
         raise turn.faults[0]
     return turn.refs

@@ -64,6 +64,14 @@ def raise_alarm(
     return str(row[0]) if row else _insert(connection, Alarm(_new_ref(), code, at, at, actor, case, detail))
 
 
+def told(connection: Connection, code: str, detail: Mapping[str, str], since: datetime) -> bool:
+    """Tell whether exactly this stands open on the board, or was closed after ``since``."""
+    query = (
+        "select 1 from alarms where code = %s and detail = %s::jsonb and (closed_at is null or closed_at > %s) limit 1"
+    )
+    return connection.execute(query, (code, json.dumps(dict(detail)), since)).fetchone() is not None
+
+
 def _new_ref() -> str:
     return f"ALM-{secrets.token_hex(5).upper()}"
 

@@ -16,6 +16,7 @@ docs/threat-model.md what a thief of the office gets more (*Each office's room i
 from collections.abc import Mapping
 from typing import Final
 
+from vault.domain.alarms import AlarmCode
 from vault.domain.case import BEFORE_IDENTITY, Event, Stage
 from vault.domain.records import CARE_KINDS, IDENTITY_KINDS, RecordKind
 from vault.domain.roles import OfficeName
@@ -72,6 +73,7 @@ _ON_PAPER = both(one_of("road", "post"), one_of("state", "ready", "printed", "po
 _IDENTITY_DECIDED = one_of("stage", *sorted(set(Stage) - set(BEFORE_IDENTITY)))
 _ITS_STAGES = one_of("stage", Stage.DECIDED, Stage.SEALED, Stage.ANSWERED, Stage.REFUSED)
 
+_KEYS_END = one_of("code", AlarmCode.MAIL_KEY_ENDS)
 _DESK_ITEMS = one_of("name", "particulars", "evidence", "question", "closing")
 
 _SENDS = (select(), insert(), update("state done_at"))  # notices, packages, letters
@@ -103,6 +105,11 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "sealed_keys": (insert(),),
         "sealed_items": (insert(rows=both(one_of("name", "particulars", "reply"), number("version", 1))),),
         "outgoing": _SENDS,
+        "alarms": (  # that its own keys end, and nothing else: it writes no log and hears of no honey
+            select("ref code actor case_ref last_at closed_at count detail", rows=_KEYS_END),
+            insert(rows=_KEYS_END),
+            update("count last_at", rows=_KEYS_END),
+        ),
     },
     COLLECTOR: {
         "cases": (select(), update("stage version exception subject")),

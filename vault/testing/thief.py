@@ -13,6 +13,7 @@ from typing import Final
 import psycopg
 
 from vault.crypto.keyservice import BOXES, KINDS
+from vault.domain.alarms import AlarmCode
 from vault.domain.case import Event, Stage
 from vault.domain.records import RecordKind
 from vault.settings import DatabaseSettings, read_secret
@@ -35,8 +36,14 @@ KINDS_OF_ROWS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "wrapped_keys": ("kind", KINDS),
     "records": ("kind", tuple(RecordKind)),
     "outgoing": ("state", tuple(_STATES.split())),
+    "alarms": ("code", tuple(AlarmCode)),
 }
-_CHANGED: Final[Mapping[str, str]] = {"cases": "version", "outgoing": "state", "wrapped_keys": "wrapped"}  # by row too
+_CHANGED: Final[Mapping[str, str]] = {  # by row too
+    "cases": "version",
+    "outgoing": "state",
+    "wrapped_keys": "wrapped",
+    "alarms": "count",
+}
 
 
 @dataclass(frozen=True, slots=True)
