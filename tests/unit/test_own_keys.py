@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vault.intake.ownkeys import KeyState, OwnKey, aged, complaints, ranked
+from vault.intake.ownkeys import KeyState, OwnKey, aged, complaints, endings, ranked
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ENCRYPT = frozenset({"encrypt"})
@@ -73,3 +73,27 @@ def test_what_is_to_be_done(found: list[OwnKey], said: list[str]) -> None:
 
     assert len(told) == len(said)
     assert all(word in line for word, line in zip(said, told, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ([key("a", -10, 60)], {}),
+        ([key("a", -10, 59)], {"openpgp": "2027-01-20"}),
+        ([key("a", -10, None)], {}),
+        ([key("a", -10, 59, KeyState.OLDER), key("b", -5, 700)], {}),
+        ([key("a", -800, -1, KeyState.EXPIRED)], {"openpgp": "ended"}),
+        ([key("a", -10, 700, KeyState.REVOKED)], {"openpgp": "ended"}),
+        ([key("a", -800, -1, KeyState.EXPIRED), key("b", -5, None, KeyState.AWAITED)], {}),
+        ([], {"openpgp": "ended"}),
+    ],
+    ids=["sixty-days", "sooner", "for-ever", "older", "expired", "revoked", "awaited", "none"],
+)
+def test_what_ends_within_sixty_days(found: list[OwnKey], told: dict[str, str]) -> None:
+    assert endings(found, NOW, ["openpgp"]) == told
+
+
+def test_each_kind_ends_for_itself() -> None:
+    found = [key("a", -10, 59), key("s", -10, 20, kind="smime"), key("t", -10, 700, KeyState.UNNAMED, kind="smime")]
+
+    assert endings(found, NOW) == {"openpgp": "2027-01-20", "smime": "2026-12-12"}
