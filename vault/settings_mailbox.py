@@ -1,5 +1,6 @@
 """Settings of a mailbox: where it is, as whom we come, and what becomes of a message that was taken."""
 
+import os
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -62,8 +63,9 @@ class MailboxSettings(Part):
     def place(self) -> tuple[str, ...]:
         """Tell which folder of which account this is, so that none is emptied under two names."""
         if self.kind == "maildir":
-            return (str(self.path),)
-        return (self.host.lower(), str(self.port), self.user, self.folder)
+            return (os.path.realpath(self.path or ""),)  # links and dots lead to one folder by several names
+        inbox = self.folder.upper() == "INBOX"  # the one name that servers take in any case (RFC 3501 section 5.1)
+        return (self.host.lower(), str(self.port), self.user, "INBOX" if inbox else self.folder)
 
 
 def all_different(first: MailboxSettings, others: list[MailboxSettings]) -> None:

@@ -68,7 +68,9 @@ def test_tokens_and_moves_are_taken_where_they_are_whole() -> None:
         (imap(), [imap(folder="Other")], "mailbox_names"),
         (imap(), [imap(name="a", folder="Other"), imap(name="a", folder="Third")], "mailbox_names"),
         (imap(), [imap(name="a", host="MAIL.example")], "mailbox_twice"),
+        (imap(), [imap(name="a", folder="Inbox")], "mailbox_twice"),
         (maildir("/m"), [imap(name="a"), maildir("/m", name="b")], "mailbox_twice"),
+        (maildir("/m/box"), [maildir("/m/../m/box/", name="b")], "mailbox_twice"),
     ],
 )
 def test_mailboxes_that_can_not_be_told_apart_are_refused(

@@ -13,6 +13,8 @@ from vault.intake.message import LARGEST, Message, header_of
 
 _HEADER: Final = 262_144  # bytes in which a header block ends
 _PIECE: Final = 1_048_576  # bytes that are read at once
+_UNREAD: Final = "a message's file can't be read; give us the right to it, the next run takes it"
+_STAYS: Final = "the message was taken and can't be moved or removed; give us the right to its folder, or make room"
 
 
 class MaildirMailbox(Private):
@@ -38,32 +40,35 @@ class MaildirMailbox(Private):
     def messages(self, limit: int) -> Generator[Message, None, None]:
         """Yield the oldest messages, at most ``limit``.
 
-        :raises OutOfReachError: the folder is not there.
+        :raises OutOfReachError: the folder is not there; at the end, when one of the files can't be read
+            (``mailbox_message``): those behind it came.
         """
+        unread = False
         for path in self._firsts()[:limit]:
             try:
-                yield self._read(path)
+                message = self._read(path)
             except FileNotFoundError:
                 continue  # a mail program moved it; it is found again at the next look
+            except OSError:
+                unread = True
+                continue
+            yield message
+        if unread:
+            raise OutOfReachError("mailbox_message", _UNREAD, ref=self.name or None)
 
     def remove(self, *sources: str) -> None:
         """Unlink or move the very files that ``sources`` name.
 
-        :raises RefusedError: a source is not this Maildir's.
+        :raises RefusedError: a source is not this Maildir's, or a file can't be taken away; the others may be gone.
         """
-        for path in self._named(sources):
-            if self._move_to:
-                self._rename(path, self._move_to)
-            else:
-                path.unlink(missing_ok=True)
+        self._each(sources, self._move_to)
 
     def set_aside(self, *sources: str) -> None:
         """Move the very files that ``sources`` name to ``mailbox.aside``.
 
-        :raises RefusedError: a source is not this Maildir's.
+        :raises RefusedError: see :meth:`remove`.
         """
-        for path in self._named(sources):
-            self._rename(path, self._aside)
+        self._each(sources, self._aside)
 
     def owns(self, source: str) -> bool:
         """Tell whether a source names a message of this Maildir."""
@@ -94,6 +99,16 @@ class MaildirMailbox(Private):
             )
         names = {source.removeprefix(self._prefix) for source in sources}
         return [path for path in self._firsts() if _unique(path) in names]
+
+    def _each(self, sources: Sequence[str], folder: str) -> None:
+        for path in self._named(sources):
+            try:
+                if folder:
+                    self._rename(path, folder)
+                else:
+                    path.unlink(missing_ok=True)
+            except OSError:  # no right, no room, a read-only disk; its own words hold the file's name
+                raise RefusedError("mailbox_move_failed", _STAYS) from None
 
     def _rename(self, path: Path, folder: str) -> None:
         """Move a file into a folder beside the others (Maildir++), which is made when it is not there."""

@@ -1,0 +1,160 @@
+"""Mails that are recorded a handful at a time: copies, replies and what can't be recorded do not harm those beside."""
+
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from imapclient import IMAPClient
+
+from vault.domain.case import Stage, reference
+from vault.errors import OutOfReachError, VaultError
+from vault.intake.mailbox import Mailbox
+from vault.steps import receive
+from vault.steps.doors import open_mailboxes
+from vault.steps.replying import intend_answer
+from vault.testing.controller import ADDRESS
+from vault.testing.dovecot import USER
+from vault.testing.installation import installed
+from vault.testing.mailclinic import Clinic, request
+from vault.testing.mailfaults import Disturbed, cannot_remove, renumber
+from vault.testing.mails import Letter, plain_mail
+
+ROLE = "select count(*) from arrivals where role = '%s'"
+
+
+@pytest.fixture(scope="module")
+def clinic() -> Iterator[Clinic]:
+    with installed() as installation:
+        yield Clinic(installation)
+
+
+@pytest.fixture(autouse=True)
+def _clean(clinic: Clinic) -> Iterator[None]:
+    yield
+    with suppress(VaultError):
+        clinic.receive()
+    clinic.fresh()
+
+
+def put(clinic: Clinic, raw: bytes, times: int) -> None:
+    """Put the very same bytes into the mailbox, as somebody does who drags a file there."""
+    context = ssl.create_default_context(cafile=str(clinic.server.home / "ca.pem"))
+    with IMAPClient("127.0.0.1", clinic.server.port, ssl=True, ssl_context=context) as client:
+        client.login(USER, (clinic.server.home / "password").read_text())
+        for _ in range(times):
+            client.append("INBOX", raw)
+
+
+def taken_and_not_removed(clinic: Clinic, **changes: Any) -> None:
+    stuck: Mailbox = Disturbed(open_mailboxes(clinic.settings()), at_removal=cannot_remove)
+    with pytest.raises(OutOfReachError):
+        clinic.receive(stuck, **changes)
+
+
+def nameless(raw: bytes) -> bytes:
+    return re.sub(rb"(?im)^Message-ID:.*\r?\n", b"", raw)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_reference_that_is_taken_already_costs_no_message(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Ten million references are drawn by chance; two cases may draw one."""
+    clinic.post(1)
+    clinic.receive()
+    (first,) = clinic.fresh()
+    draw, drawn = reference, count()
+
+    def unlucky(year: int, chance: int) -> str:
+        return first.ref if next(drawn) == 0 else draw(year, chance)
+
+    monkeypatch.setattr(receive, "reference", unlucky)
+    clinic.post(number)
+    clinic.receive()
+
+    assert [case.stage for case in clinic.fresh()] == [Stage.RECEIVED] * number
+    assert clinic.left() == 0
+
+
+def test_one_that_can_not_be_recorded_harms_none_beside_it(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic.post(2)
+    clinic.server.deliver(request(sender="unlucky@requester.example"))
+    clinic.post(2)
+
+    def failing(parts: Any, connection: Any, case: Any, kind: str, particulars: Any) -> Any:
+        if particulars["from"] == "unlucky@requester.example":
+            raise KeyError("personal words")
+        return intend_answer(parts, connection, case, kind, particulars)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(receive, "intend_answer", failing)
+        with pytest.raises(VaultError, match="mail_reading_failed") as told:
+            clinic.receive()
+    cases = clinic.fresh()
+    assert "personal" not in str(told.value)
+    assert (len(cases), clinic.left()) == (4, 1)
+    assert all(clinic.notices(case.ref) == {"acknowledgement": 1} for case in cases)
+    clinic.receive()
+
+    assert (len(clinic.fresh()), clinic.left()) == (1, 0)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "nameless"])
+@pytest.mark.parametrize("numbers", ["as before", "anew"])
+def test_the_same_bytes_in_one_handful(clinic: Clinic, named: bool, numbers: str) -> None:
+    """Each is a message of its own: with a Message-ID a copy, without one perhaps another person's few words."""
+    put(clinic, request() if named else nameless(request()), 3)
+    taken_and_not_removed(clinic)
+    if numbers == "anew":
+        renumber(clinic.server)
+    clinic.receive()
+
+    merged = 2 if named else 0
+    assert sorted(case.stage for case in clinic.fresh()) == [Stage.MERGED] * merged + [Stage.RECEIVED] * (3 - merged)
+    assert clinic.left() == 0
+
+
+def test_replies_and_their_copies_in_one_handful_with_what_they_answer(clinic: Clinic) -> None:
+    before = {role: clinic.asked(ROLE % role) for role in ("reply", "duplicate")}
+    clinic.post(1)
+    clinic.receive()
+    (case,) = clinic.fresh()
+    replies = [
+        plain_mail(
+            Letter("Kysyj\u00e4", "asks@requester.example", ADDRESS, f"Answer {number}", subject=f"Re: {case.ref}")
+        )
+        for number in range(3)
+    ]
+    for raw in (*replies, replies[0]):
+        clinic.server.deliver(raw)
+    taken_and_not_removed(clinic)
+    clinic.receive()
+
+    assert [one.stage for one in clinic.fresh()] == [Stage.MERGED]
+    assert {role: clinic.asked(ROLE % role) - was for role, was in before.items()} == {"reply": 3, "duplicate": 1}
+    assert clinic.left() == 0
+
+
+@pytest.mark.parametrize("step", [timedelta(days=3), timedelta(hours=-3)], ids=["ahead", "back"])
+@pytest.mark.parametrize("numbers", ["as before", "anew"])
+def test_a_clock_that_steps_between_taking_and_removing(clinic: Clinic, step: timedelta, numbers: str) -> None:
+    clinic.post(3)
+    with clinic.office() as parts:
+        now = parts.now
+
+    def stepped() -> datetime:
+        return now() + step
+
+    taken_and_not_removed(clinic, now=stepped)
+    if numbers == "anew":
+        renumber(clinic.server)
+    clinic.post(1)
+    clinic.receive()
+
+    assert [case.stage for case in clinic.fresh()] == [Stage.RECEIVED] * 4
+    assert clinic.left() == 0
