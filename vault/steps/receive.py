@@ -26,7 +26,7 @@ from vault.intake.opened import Attachment, SignedContent
 from vault.intake.reports import Report
 from vault.steps.attachments import store_attachments, store_signature
 from vault.steps.casefile import arrival_owner, case_owner, original_key
-from vault.steps.ledger import Landing, Ledger
+from vault.steps.handful import Handful, Landing
 from vault.steps.mail_identity import Lying, Marks, message_id_bytes, place_marks, source_bytes
 from vault.steps.parts import Parts
 from vault.steps.replying import intend_answer
@@ -183,20 +183,20 @@ def commit_all(parts: Parts, several: Sequence[Stored]) -> list[Taken]:
     """
     public = parts.service.public("case")
     with parts.database.connect() as connection:
-        ledger = Ledger.open(connection, [one.landing for one in several])
-        taken = [_recorded(parts, connection, ledger, one) for one in several]
-        ledger.write(connection, parts.now(), public)
+        handful = Handful.open(connection, [one.landing for one in several])
+        taken = [_recorded(parts, connection, handful, one) for one in several]
+        handful.write(connection, parts.now(), public)
     return taken
 
 
-def _recorded(parts: Parts, connection: Connection, ledger: Ledger, stored: Stored) -> Taken:
+def _recorded(parts: Parts, connection: Connection, handful: Handful, stored: Stored) -> Taken:
     incoming, landing = stored.incoming, replace(stored.landing, keys=dict(stored.landing.keys))
-    known = _was(connection, ledger.known.get(landing.arrival.source))
+    known = _was(connection, handful.known.get(landing.arrival.source))
     if known is not None:
         return known
-    case, role = _case_of(parts, connection, incoming, landing, ledger.twins.get(landing.arrival.digest))
+    case, role = _case_of(parts, connection, incoming, landing, handful.twins.get(landing.arrival.digest))
     arrival = replace(landing.arrival, case_ref=case.ref, role=role)
-    ledger.enter(arrival, landing, _items(case, arrival, landing, incoming))
+    handful.enter(arrival, landing, _items(case, arrival, landing, incoming))
     wanted = incoming.notice if role == "request" else None
     notice_ref = intend_answer(parts, connection, case, wanted, incoming.particulars) if wanted else None
     return Taken(case, arrival.ref, role, fresh=True, notice_ref=notice_ref)

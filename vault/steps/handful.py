@@ -34,7 +34,7 @@ class Landing(Private):
 
 
 @dataclass(slots=True)
-class Ledger(Private):
+class Handful(Private):
     """The arrivals of one transaction.
 
     :param known: what was made of the very same message, by its source.
@@ -49,7 +49,7 @@ class Ledger(Private):
     _items: list[tuple[str, str, int, bytes]] = field(default_factory=list)
 
     @classmethod
-    def open(cls, connection: Connection, landings: Sequence[Landing]) -> "Ledger":
+    def open(cls, connection: Connection, landings: Sequence[Landing]) -> "Handful":
         """Let nobody else decide about these contents until the transaction ends, and look up what is known of them."""
         named = {one.arrival.source: one.identity for one in landings if one.identity}
         digests, since = [one.arrival.digest for one in landings], min(one.since for one in landings)
