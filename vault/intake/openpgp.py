@@ -24,6 +24,7 @@ DEFAULT_LIMITS = ChildLimits(seconds=60.0, output=200_000_000)
 _LONGEST_HOME = 70  # characters; the agent's sockets stand below it and must stay under 108
 _OPERATOR_FAULTS = frozenset({11, 85, 99})  # bad passphrase, no pinentry, cancelled: ours, not the mail's
 _ANONYMOUS = "0" * 16  # the key id of a hidden recipient (RFC 9580 section 5.1.8)
+_FIRST_PACKET, _DASHES = b"\x80", b"-----"
 _KEY_STAYS_SHUT = "our OpenPGP key does not open; correct the file that openpgp.passphrase_file names"
 
 
@@ -58,6 +59,8 @@ class OpenPgp(Private):
         """
         if self._home is None:
             raise UnreadableError("key_not_configured", "no OpenPGP key is configured; set openpgp.home")
+        if not _may_be_openpgp(message):
+            raise UnreadableError("pgp_malformed", ADVICE)
         files = {} if self._passphrase is None else {"passphrase": self._passphrase.encode()}
         asking = ["error"] if self._passphrase is None else ["loopback", "--passphrase-file", "{passphrase}"]
         with private_directory() as place:
@@ -147,6 +150,11 @@ def fingerprint_of(key: str | bytes) -> str | None:
             ["--no-autostart", "--with-colons", "--show-keys"], key.encode() if isinstance(key, str) else key
         )
     return primary_fingerprint(listing.output)
+
+
+def _may_be_openpgp(message: bytes) -> bool:
+    """Tell whether gpg could find anything: a packet's first bit (RFC 9580 section 4.2), or armour somewhere."""
+    return message[:1] >= _FIRST_PACKET or _DASHES in message
 
 
 def _decrypted(output: bytes, statuses: Statuses, remark: str) -> Decrypted:

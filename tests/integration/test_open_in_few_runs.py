@@ -1,0 +1,364 @@
+"""A mail is opened by as few runs of gpg and openssl as its verdict allows, and they decide what many runs decide."""
+
+import random
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from vault.domain.private import Private
+from vault.errors import UnreadableError
+from vault.intake import gpg as gpg_module
+from vault.intake import ownring
+from vault.intake import smime as smime_module
+from vault.intake.gpg import Gpg, Read, empty_home
+from vault.intake.gpgstatus import uid_addresses
+from vault.intake.keyrings import KeyRing
+from vault.intake.mail import MailTools, open_mail
+from vault.intake.opened import OpenedMail, Outcome, ProofKind, SignedContent
+from vault.intake.openpgp import DEFAULT_LIMITS, OpenPgp, fingerprint_of
+from vault.intake.sandbox import private_directory
+from vault.intake.smime import Smime, load_key
+from vault.intake.tool import ToolRun, run_tool
+from vault.testing import mails
+from vault.testing.mailkeys import PgpHome, SmimeIdentity, make_pgp_home, make_smime_identity
+from vault.testing.mails import File
+from vault.testing.mailworld import LETTER, TEXT, MailWorld, mail_world, short_directory
+
+_ACTIONS = frozenset(
+    {"--unwrap", "--decrypt", "--verify", "--import", "--list-keys", "--export", "-decrypt", "-verify"}
+)
+_GARBAGE = "-----BEGIN PGP MESSAGE-----\n\naGVsbG8gd29ybGQ=\n=abcd\n-----END PGP MESSAGE-----\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene(Private):
+    """A clinic with both kinds of keys, and people who write."""
+
+    world: MailWorld
+    clinic: SmimeIdentity
+    signer: SmimeIdentity
+    tools: MailTools
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    base = tmp_path_factory.mktemp("smime")
+    clinic = make_smime_identity(base / "c", "Clinic", "requests@clinic.example")
+    signer = make_smime_identity(base / "a", "Aino", "aino@example.fi")
+    with mail_world() as world:
+        key = load_key(clinic.key.read_bytes() + clinic.certificate.read_bytes(), None)
+        scene = Scene(world, clinic, signer, MailTools(world.clinic, Smime([key])))
+        open_mail(mails.pgp_mime_mail(LETTER, world.aino, world.key), scene.tools)  # now our own ring is known
+        yield scene
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is run from now on."""
+    seen: list[str] = []
+
+    def counted(command: Sequence[str], *arguments: object, **named: object) -> ToolRun:
+        seen.append(" ".join([command[0], *(item for item in command if item in _ACTIONS)]))
+        return run_tool(command, *arguments, **named)  # type: ignore[arg-type] # passed on as they came
+
+    for module in (gpg_module, smime_module):
+        monkeypatch.setattr(module, "run_tool", counted)
+    return seen
+
+
+def _pgp(scene: Scene, **changes: object) -> bytes:
+    return mails.pgp_mime_mail(replace(LETTER, **changes), scene.world.aino, scene.world.key)  # type: ignore[arg-type] # of a letter
+
+
+def _smime(scene: Scene, *, opaque: bool) -> bytes:
+    sealed = scene.clinic.certificate
+    return mails.smime_mail(LETTER, sealed, scene.signer, cipher="-aes-256-gcm", opaque=opaque)
+
+
+OPENED = "gpg --unwrap --decrypt"
+KINDS: dict[str, tuple[Callable[[Scene], bytes], list[str]]] = {
+    "stranger": (_pgp, [OPENED, "gpgv"]),
+    "key": (lambda s: _pgp(s, attach_key=True), [OPENED, "gpgv", "gpg --import", "gpg --decrypt"]),
+    "detached": (lambda s: mails.pgp_signed_mail(LETTER, s.world.aino), ["gpgv"]),
+    "detached-key": (
+        lambda s: mails.pgp_signed_mail(replace(LETTER, attach_key=True), s.world.aino),
+        ["gpg --import", "gpg --verify"],
+    ),
+    "smime": (lambda s: _smime(s, opaque=False), ["openssl -decrypt", "openssl -verify"]),
+    "opaque": (lambda s: _smime(s, opaque=True), ["openssl -decrypt", "openssl -verify"]),
+    "garbage": (lambda _: mails.plain_mail(replace(LETTER, text=_GARBAGE)), []),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mail_takes_no_more_runs_than_these(scene: Scene, runs: list[str], kind: str) -> None:
+    write, wanted = KINDS[kind]
+    mail = write(scene)
+    runs.clear()
+
+    opened = open_mail(mail, scene.tools)
+
+    assert runs == wanted
+    assert opened.outcome is (Outcome.UNDECRYPTABLE if kind == "garbage" else opened.outcome)
+    assert opened.reason == ("pgp_malformed" if kind == "garbage" else "")
+
+
+def test_armour_in_armour_is_still_given_to_gpg(scene: Scene, runs: list[str]) -> None:
+    sealed = mails.encrypt(scene.world.aino, LETTER.entity(), scene.world.key, sign=False)
+    twice = scene.world.aino.gpg("--enarmor", data=sealed).replace(b"PGP ARMORED FILE", b"PGP MESSAGE")
+    runs.clear()
+
+    opened = open_mail(mails.plain_mail(replace(LETTER, text=twice.decode())), scene.tools)
+
+    assert runs[0] == OPENED
+    assert opened.outcome is Outcome.OPENED
+
+
+# --- what gpgv reads
+
+
+PAIRED = ("signature", "text", "signed", "sealed")  # with each of the others, before and after
+
+
+def _units(world: MailWorld) -> dict[str, bytes]:
+    """Packets, whole messages and rubbish, to be put together in each order."""
+    file = b"hello text\n"
+    signed = _uncompressed(world.aino.gpg("--compress-algo", "none", "--sign", data=file))
+    once, literal, signature = signed
+    text = b"\xac\x0eb\0\0\0\0\0evil txt"
+    sealed = world.aino.gpg("--encrypt", "--recipient", world.aino.fingerprint, data=file)
+    whole = once + literal + signature
+    return {
+        "once": once,
+        "literal": literal,
+        "signature": signature,
+        "text": text,
+        "signed": _compressed(whole),
+        "twice": _compressed(_compressed(whole)),
+        "loose": _compressed(text),
+        "sealed": sealed,
+        "key": world.aino.gpg("--export", world.aino.fingerprint),
+        "marker": b"\xa8\x03PGP",
+        "junk": b"\x00\x01\x02",
+        "cut": whole[:-5],
+        "short": _compressed(whole)[:-9],
+    }
+
+
+def _compressed(packets: bytes) -> bytes:
+    return b"\xa3\x02" + zlib.compress(packets)
+
+
+def _uncompressed(message: bytes) -> list[bytes]:
+    """Cut a short signed message into its three packets, whose lengths are one octet each."""
+    first = 2 + message[1]
+    last = first + 2 + message[first + 1]
+    return [message[:first], message[first:last], message[last:]]
+
+
+def _read(message: bytes, own: KeyRing | None) -> tuple[str, bytes, str | None]:
+    with private_directory() as place:
+        gpg = Gpg(place, empty_home(place), DEFAULT_LIMITS, own)
+        try:
+            read: Read = gpg.read(SignedContent(message), None, ())
+        except UnreadableError as error:
+            return error.code, b"", None
+        return read.proof.kind.value, read.content, read.proof.fingerprint
+
+
+def test_gpgv_decides_nothing_that_gpg_decides_otherwise(scene: Scene, runs: list[str]) -> None:
+    units = _units(scene.world)
+    glanced = 0
+    for names in [*product(units), *product(PAIRED, units), *product(units, PAIRED)]:
+        message = b"".join(units[name] for name in names)
+        for wrapped in (message, _compressed(message)):
+            runs.clear()
+            found = _read(wrapped, KeyRing())
+            if runs == ["gpgv"]:
+                glanced += 1
+                assert _read(wrapped, None) == found, names
+                assert found[0] == "unknown-key"
+    assert glanced > len(units)
+
+
+def test_damaged_messages_are_read_alike(scene: Scene, runs: list[str]) -> None:
+    units, chance = _units(scene.world), random.Random(5)  # noqa: S311 - which octets are spoilt is no secret
+    for _ in range(80):
+        message = bytearray(units["once"] + units["literal"] + units["signature"])
+        for _ in range(chance.randint(1, 3)):
+            message[chance.randrange(len(message))] = chance.randrange(256)
+        runs.clear()
+        found = _read(bytes(message), KeyRing())
+        if runs == ["gpgv"]:
+            assert _read(bytes(message), None) == found, message.hex()
+
+
+def test_without_gpgv_gpg_reads(scene: Scene, runs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpg_module, "is_installed", lambda _: False)
+
+    opened = open_mail(_pgp(scene), scene.tools)
+
+    assert runs[-2:] == [OPENED, "gpg --decrypt"]
+    assert opened.sender_proof.kind is ProofKind.UNKNOWN_KEY
+
+
+# --- keys that came along
+
+
+def _signed_by(home: PgpHome, *keys: bytes, sender: str = "aino@example.fi") -> OpenedMail:
+    files = [File(f"key{number}.asc", "application/pgp-keys", key) for number, key in enumerate(keys)]
+    entity = replace(LETTER, files=files).entity().removesuffix(b"\r\n")
+    signature = home.gpg("--armor", "--detach-sign", data=entity)
+    head = b"MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=S\r\n\r\n--S\r\n"
+    tail = b"\r\n--S\r\nContent-Type: application/pgp-signature\r\n\r\n" + signature + b"\r\n--S--\r\n"
+    return open_mail(f"From: {sender}\r\n".encode() + head + entity + tail, MailTools())
+
+
+@pytest.fixture(scope="module")
+def signers() -> Iterator[tuple[PgpHome, PgpHome]]:
+    """A key with a revoked user id and another person's signature; and that other person's."""
+    with short_directory() as base:
+        one = make_pgp_home(base / "1", "Aino", "aino@example.fi")
+        two = make_pgp_home(base / "2", "Two", "two@example.fi", "rsa2048")
+        one.gpg("--passphrase", "", "--quick-add-uid", one.fingerprint, "Once <once@example.fi>")
+        one.gpg("--passphrase", "", "--quick-revoke-uid", one.fingerprint, "Once <once@example.fi>")
+        two.learn(one.public_key())
+        two.gpg("--quick-sign-key", one.fingerprint)
+        one.learn(two.public_key())
+        one.learn(two.gpg("--armor", "--export", one.fingerprint).decode())
+        yield one, two
+        one.close()
+        two.close()
+
+
+def test_the_key_is_what_gpg_exports(signers: tuple[PgpHome, PgpHome], runs: list[str]) -> None:
+    one, two = signers
+    for home in (one, two):
+        exported = home.gpg("--armor", "--export-options", "export-minimal", "--export", home.fingerprint)
+        runs.clear()
+
+        opened = _signed_by(home, home.gpg("--armor", "--export", home.fingerprint))
+
+        assert runs == ["gpg --import", "gpg --verify"]
+        assert opened.sender_key == exported.decode()
+        assert (opened.sender_proof.kind, opened.sender_proof.from_matches) == (ProofKind.VALID, home is one)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["first", "second"])
+def test_of_several_keys_the_signers_is_taken(signers: tuple[PgpHome, PgpHome], order: tuple[int, int]) -> None:
+    keys = [home.gpg("--armor", "--export", home.fingerprint) for home in signers]
+
+    opened = _signed_by(signers[0], *(keys[number] for number in order))
+
+    assert (opened.sender_proof.kind, opened.sender_proof.from_matches) == (ProofKind.VALID, True)
+    assert fingerprint_of(opened.sender_key or "") == signers[0].fingerprint
+
+
+def test_a_revoked_copy_of_a_key_beside_it_counts(signers: tuple[PgpHome, PgpHome]) -> None:
+    one = signers[0]
+    key = one.gpg("--export", one.fingerprint)
+    written = (
+        (one.path / "openpgp-revocs.d" / f"{one.fingerprint}.rev").read_text().replace(":-----BEGIN", "-----BEGIN")
+    )
+    revocation = one.gpg("--dearmor", data=written[written.index("-----BEGIN") :].encode())
+    first = 2 + key[1]  # the primary key's packet
+
+    opened = _signed_by(one, key, key[:first] + revocation + key[first:])
+
+    assert (opened.sender_proof.kind, opened.sender_proof.why) == (ProofKind.INVALID, "signer_key_revoked")
+
+
+def test_a_user_id_that_the_key_did_not_sign_is_none(signers: tuple[PgpHome, PgpHome]) -> None:
+    one = signers[0]
+    key = one.gpg("--export", one.fingerprint)
+    user = 2 + key[1]  # where the first user id begins
+    signature = user + 2 + key[user + 1]
+    length = 2 + key[signature + 1]
+    forged = b"Victim <victim@example.fi>"
+    packet = b"\xb4" + bytes([len(forged)]) + forged
+
+    opened = _signed_by(
+        one, key[:user] + packet + key[signature : signature + length] + key[user:], sender="victim@example.fi"
+    )
+
+    assert (opened.sender_proof.kind, opened.sender_proof.from_matches) == (ProofKind.VALID, False)
+    assert forged not in one.gpg("--dearmor", data=(opened.sender_key or "").encode())
+
+
+# --- our own ring
+
+
+def _fresh(home: Path, to: Path) -> OpenPgp:
+    shutil.copytree(home, to, ignore=shutil.ignore_patterns("S.*"))
+    return OpenPgp(to, (to / "passphrase").read_text())
+
+
+def test_a_key_that_is_added_while_we_run_opens(scene: Scene, runs: list[str]) -> None:
+    with short_directory() as base:
+        openpgp = _fresh(scene.world.clinic_home, base / "h")
+        home = PgpHome(base / "h", "")
+        before = open_mail(_pgp(scene), MailTools(openpgp))
+        known = uid_addresses(home.gpg("--with-colons", "--list-keys"))
+        secret = ["--pinentry-mode", "loopback", "--passphrase-file", str(base / "h" / "passphrase")]
+        home.gpg(*secret, "--quick-generate-key", "New <new@clinic.example>", "future-default", "default", "1y")
+        scene.world.aino.learn(home.gpg("--armor", "--export", "<new@clinic.example>").decode())
+        sealed = mails.encrypt(
+            scene.world.aino,
+            LETTER.entity(),
+            home.gpg("--armor", "--export", "<new@clinic.example>").decode(),
+            sign=False,
+        )
+        runs.clear()
+
+        after = openpgp.decrypt(home.gpg("--dearmor", data=sealed))
+
+        openpgp.close()
+        home.close()
+    assert before.outcome is Outcome.OPENED
+    assert "new@clinic.example" not in known
+    assert after.content
+    assert runs.count("gpg --list-keys") == 1
+
+
+def test_our_home_is_only_read(scene: Scene) -> None:
+    with short_directory() as base:
+        openpgp = _fresh(scene.world.clinic_home, base / "h")
+        files = ("pubring.kbx", "trustdb.gpg")
+        before = [(base / "h" / name).read_bytes() for name in files]
+
+        opened = open_mail(_pgp(scene), MailTools(openpgp))
+
+        openpgp.close()
+        assert [(base / "h" / name).read_bytes() for name in files] == before
+    assert (opened.outcome, opened.text) == (Outcome.OPENED, TEXT.strip())
+
+
+def test_a_copy_that_is_not_whole_is_not_used(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    with short_directory() as base:
+        openpgp = _fresh(scene.world.clinic_home, base / "h")
+        PgpHome(base / "h", "").learn(scene.world.aino.public_key())
+        monkeypatch.setattr(ownring, "_ALL", ("--list-packets",))  # exports nothing
+
+        opened = open_mail(_pgp(scene), MailTools(openpgp))
+
+        openpgp.close()
+    assert (opened.outcome, opened.sender_proof.kind) == (Outcome.OPENED, ProofKind.VALID)
+
+
+def test_a_key_that_our_home_knows_is_not_taken_for_the_one_that_came_along(scene: Scene) -> None:
+    other = File("key.asc", "application/pgp-keys", scene.world.mallory.public_key().encode())
+    letter = replace(LETTER, files=[other])
+    with short_directory() as base:
+        openpgp = _fresh(scene.world.clinic_home, base / "h")
+        PgpHome(base / "h", "").learn(scene.world.aino.public_key())
+
+        opened = open_mail(mails.pgp_signed_mail(letter, scene.world.aino), MailTools(openpgp))
+
+        openpgp.close()
+    assert (opened.sender_proof.kind, opened.sender_proof.from_matches) == (ProofKind.VALID, True)
+    assert fingerprint_of(opened.sender_key or "") == scene.world.aino.fingerprint
