@@ -51,7 +51,7 @@ class Lying(Private):
 
 
 @dataclass(frozen=True, slots=True)
-class Marks(Private):
+class DoorMarks(Private):
     """By what a message is recognised at its door.
 
     :param source: the mark of its place.
@@ -114,7 +114,7 @@ def message_id_bytes(name: str) -> bytes:
     return _words(b"message-id", name)
 
 
-def place_marks(parts: Parts, several: "Sequence[tuple[str, Lying | None]]", since: datetime) -> list[Marks]:
+def place_marks(parts: Parts, several: "Sequence[tuple[str, Lying | None]]", since: datetime) -> list[DoorMarks]:
     """Mark several messages' places and identities with one call of the key service.
 
     :param several: the source and, for a mail, how it lies; its Message-ID is not read yet.
@@ -126,7 +126,7 @@ def place_marks(parts: Parts, several: "Sequence[tuple[str, Lying | None]]", sin
     for _, lying in several:
         source = next(marks)
         identity = MailIdentity(next(marks), next(marks), None, next(marks), lying.kept) if lying else None
-        found.append(Marks(source, identity, since))
+        found.append(DoorMarks(source, identity, since))
     return found
 
 

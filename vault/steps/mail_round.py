@@ -19,7 +19,7 @@ from vault.intake.held import size_of
 from vault.intake.mail import MailTools
 from vault.intake.message import Mailbox, Message
 from vault.steps.clearing import Clearing, Lain
-from vault.steps.mail_identity import Lying, Marks, place_marks
+from vault.steps.mail_identity import DoorMarks, Lying, place_marks
 from vault.steps.parts import Parts
 from vault.steps.reading_mail import read_message
 from vault.steps.receive import Incoming, Stored, Taken, commit, commit_all, store
@@ -43,7 +43,7 @@ class _Reading(Private):
 
     message: Message
     lying: Lying
-    marks: Marks
+    marks: DoorMarks
     stored: Future[Stored | OutOfReachError]
 
 
@@ -132,15 +132,15 @@ class MailRound(Private):
         self.clearing.clear(found)
         return ahead
 
-    def _submit(self, message: Message, lying: Lying, marks: Marks) -> _Reading:
+    def _submit(self, message: Message, lying: Lying, marks: DoorMarks) -> _Reading:
         return _Reading(message, lying, marks, self.pool.submit(self._store, message, lying, marks))
 
-    def _store(self, message: Message, lying: Lying, marks: Marks) -> Stored | OutOfReachError:
+    def _store(self, message: Message, lying: Lying, marks: DoorMarks) -> Stored | OutOfReachError:
         """Open a message and store its original; a store that is away is given back, for it ends the round."""
         incoming = (too_large if message.too_large else read_message)(message, self.tools)
         return self._stored(incoming, lying, marks)
 
-    def _stored(self, incoming: Incoming, lying: Lying, marks: Marks) -> Stored | OutOfReachError:
+    def _stored(self, incoming: Incoming, lying: Lying, marks: DoorMarks) -> Stored | OutOfReachError:
         lying = replace(lying, message_id=incoming.particulars.get("message_id") or None)
         try:
             return store(self.parts, replace(incoming, lying=lying), marks)
@@ -148,7 +148,7 @@ class MailRound(Private):
             return error
 
     def _alone(
-        self, message: Message, lying: Lying, marks: Marks, ahead: "deque[_Reading]", pending: "deque[_Reading]"
+        self, message: Message, lying: Lying, marks: DoorMarks, ahead: "deque[_Reading]", pending: "deque[_Reading]"
     ) -> None:
         """Try a message again that was begun before, with nothing beside it that it could take down."""
         self._finish(pending)
@@ -260,7 +260,7 @@ class MailRound(Private):
         self._innocent = []
 
 
-def _arrivals_of(connection: Connection, marks: Sequence[Marks]) -> dict[bytes, str]:
+def _arrivals_of(connection: Connection, marks: Sequence[DoorMarks]) -> dict[bytes, str]:
     """Return the arrivals that messages were recorded as, by their place or by their bytes; by the place's mark."""
     known = {source: arrival.ref for source, arrival in by_source(connection, [one.source for one in marks]).items()}
     since = min(one.since for one in marks)

@@ -27,7 +27,7 @@ from vault.intake.reports import Report
 from vault.steps.attachments import store_attachments, store_signature
 from vault.steps.casefile import arrival_owner, case_owner, original_key
 from vault.steps.handful import Handful, Landing
-from vault.steps.mail_identity import Lying, Marks, message_id_bytes, place_marks, source_bytes
+from vault.steps.mail_identity import DoorMarks, Lying, message_id_bytes, place_marks, source_bytes
 from vault.steps.parts import Parts
 from vault.steps.replying import intend_answer
 from vault.steps.returned import note_on_closed, note_report
@@ -130,7 +130,7 @@ def take(parts: Parts, incoming: Incoming) -> Taken:
     return commit(parts, store(parts, incoming))
 
 
-def store(parts: Parts, incoming: Incoming, marks: Marks | None = None) -> Stored:
+def store(parts: Parts, incoming: Incoming, marks: DoorMarks | None = None) -> Stored:
     """Seal and store what arrived, under keys that nobody else has before :func:`commit`.
 
     :param marks: the marks of its place, where the caller has them.
@@ -149,7 +149,7 @@ def store(parts: Parts, incoming: Incoming, marks: Marks | None = None) -> Store
     return Stored(incoming, _landing(parts, arrival_ref, incoming, marks, keys))
 
 
-def _landing(parts: Parts, arrival_ref: str, incoming: Incoming, marks: Marks, keys: dict[str, bytes]) -> Landing:
+def _landing(parts: Parts, arrival_ref: str, incoming: Incoming, marks: DoorMarks, keys: dict[str, bytes]) -> Landing:
     """Mark what was read of an arrival."""
     lying = incoming.lying
     asked = [b"same\0" + sha256(incoming.same).digest()]
