@@ -18,8 +18,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from vault.delivery.compose import notice_mail
 from vault.errors import OutOfReachError, WrongUseError
+from vault.intake.gpg import Gpg
 from vault.intake.opened import MailHeaders, OpenedMail, Outcome, ProofKind, SenderProof
 from vault.intake.replykeys import ReplyKey, choose_reply_key
+from vault.intake.tool import ToolRun
 from vault.package.notices import notice
 from vault.settings import Controller, OpenPgpSettings, ReplySettings, Settings, SmtpSettings
 from vault.settings_mailbox import MailboxSettings
@@ -276,6 +278,87 @@ def test_of_all_keys_the_signers_is_taken_and_else_the_newest(
     fingerprint = next(row.split(":")[9] for row in listing.splitlines() if row.startswith("fpr:"))
     assert choose_reply_key(AINO, everything) == newest
     assert choose_reply_key(AINO, everything, signer=fingerprint) == older
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What gpg is told to do, of each of its runs."""
+    told: list[str] = []
+    real = Gpg.run
+
+    def counted(gpg: Gpg, arguments: list[str], *more: Any, **named: Any) -> ToolRun:
+        told.append(next(one for one in reversed(arguments) if one.startswith("--")))
+        return real(gpg, arguments, *more, **named)
+
+    monkeypatch.setattr(Gpg, "run", counted)
+    return told
+
+
+def test_keys_are_read_in_one_run_and_not_at_all_where_none_names_the_address(
+    keyring: dict[str, tuple[bytes, bool]], runs: list[str]
+) -> None:
+    others = [keyring[name][0] for name in ("other address", "binary")]
+    assert choose_reply_key(AINO, others) is not None
+    assert runs == ["--import"]
+    assert choose_reply_key("nobody@example.fi", others) is None
+    assert runs == ["--import"]
+
+
+def test_copies_of_a_key_are_joined_so_that_a_revoked_one_is_revoked(
+    house: House, keyring: dict[str, tuple[bytes, bool]]
+) -> None:
+    revoked = keyring["revoked"][0]
+    before = PgpHome(house.base / "before", "")
+    before.path.mkdir(mode=0o700)
+    before.gpg("--import", data=revoked)
+    (row,) = [line for line in before.gpg("--with-colons", "--list-keys").decode().splitlines() if line[:4] == "pub:"]
+    live = without_revocation(revoked)
+    assert row.split(":")[1] == "r"
+    assert choose_reply_key(AINO, [live]) is not None
+    assert choose_reply_key(AINO, [live, live]) is not None
+    assert choose_reply_key(AINO, [live, revoked]) is None
+    assert choose_reply_key(AINO, [revoked, live]) is None
+
+
+def without_revocation(key: bytes) -> bytes:
+    """Take the signature away that stands before the first user id (RFC 9580 section 10.1)."""
+    data = base64.b64decode(b"".join(key.split(b"\n\n", 1)[1].split(b"\n=")[0].split(b"\n")))
+    packets = []
+    while data:
+        width = {0: 1, 1: 2}[data[0] & 3]
+        size = 1 + width + int.from_bytes(data[1 : 1 + width], "big")
+        packets.append(data[:size])
+        data = data[size:]
+    tags = [packet[0] >> 2 & 0xF for packet in packets]
+    assert tags[:3] == [6, 2, 13]
+    return b"".join([packets[0], *packets[2:]])
+
+
+def test_a_secret_key_is_no_key_to_reply_to(house: House) -> None:
+    secret = house.aino.gpg("--pinentry-mode", "loopback", "--passphrase", "", "--export-secret-keys")
+    assert choose_reply_key(AINO, [secret]) is None
+
+
+def test_a_reply_is_signed_though_the_agent_ended_meanwhile(house: House) -> None:
+    reply(house, particulars(key_of(house.aino)))
+    subprocess.run(["gpgconf", "--homedir", str(house.settings.openpgp.home), "--kill", "gpg-agent"], check=True)
+    assert reply(house, particulars(key_of(house.aino))).get_content_type() == "multipart/encrypted"
+
+
+def test_our_key_is_exported_once_until_it_changes(house: House, runs: list[str]) -> None:
+    openpgp = make_openpgp_home(house.base / "c3")
+    settings = house.settings.model_copy(update={"openpgp": openpgp})
+    first = our_keys(settings)[0].data
+    assert our_keys(settings)[0].data == first
+    assert runs == ["--export"]
+    PgpHome(openpgp.home, "").gpg(
+        *("--pinentry-mode", "loopback", "--passphrase-file", str(openpgp.passphrase_file)),
+        *("--quick-add-uid", openpgp.fingerprint, "Another <another@clinic.example>"),
+    )
+    again = our_keys(settings)[0].data
+    PgpHome(openpgp.home, "").close()
+    assert again != first
+    assert runs == ["--export", "--export"]
 
 
 @pytest.mark.parametrize(

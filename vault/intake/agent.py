@@ -15,6 +15,8 @@ from vault.errors import OutOfReachError
 _ALIVE = 60.0  # seconds for which an agent that was seen is taken to be alive
 _PATIENCE = 10.0  # seconds for one to start, or to end
 _PAUSE = 0.02
+_SEEN: dict[Path, float] = {}  # homes whose agents this process leaves running, and when each was seen
+_TURN = threading.Lock()
 
 
 class Agent(Private):
@@ -56,6 +58,21 @@ class Agent(Private):
             self._ours, self._seen = False, -_ALIVE
 
 
+def keep_agent(home: Path, *, ask: bool = False) -> None:
+    """Start a home's agent unless it runs, for whoever does not end it; one seen within the last minute is not asked.
+
+    :param ask: ask it all the same.
+    :raises OutOfReachError: it does not start.
+    """
+    real = home.resolve()
+    with _TURN:
+        if not ask and time.monotonic() - _SEEN.get(real, -_ALIVE) < _ALIVE:
+            return
+        if not is_running(home):
+            _launch(home)
+        _SEEN[real] = time.monotonic()
+
+
 def is_running(home: Path) -> bool:
     """Tell whether a home's agent answers."""
     asks = ["gpg-connect-agent", "--homedir", str(home), "--no-autostart", "GETINFO pid", "/bye"]
@@ -64,6 +81,7 @@ def is_running(home: Path) -> bool:
 
 def end_agent(home: Path) -> None:
     """End a home's agent and wait until it is gone."""
+    _SEEN.pop(home.resolve(), None)
     ends = ["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"]
     subprocess.run(ends, capture_output=True, check=False)
     deadline = time.monotonic() + _PATIENCE

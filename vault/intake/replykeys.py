@@ -5,6 +5,7 @@ eyes on its way; no package is ever sealed to it. Strangers' keys are read by gp
 exists for this call alone, and no key is looked up anywhere.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from vault.domain.private import Private
 from vault.errors import UnreadableError
 from vault.intake.gpg import Gpg, empty_home
 from vault.intake.gpgstatus import uid_addresses
+from vault.intake.keypackets import may_name
 from vault.intake.sandbox import ChildLimits, private_directory
 from vault.intake.smime import addresses
 
@@ -26,7 +28,15 @@ ReplyKind: TypeAlias = Literal["openpgp", "smime"]
 
 _LIMITS = ChildLimits(seconds=20.0, output=20_000_000)
 _KEY_BYTES, _KEY_COUNT = 300_000, 10
-_ALONE = ["--no-autostart", "--with-colons"]
+_MINIMAL = ["--no-autostart", "--import-options", "import-minimal", "--export-options", "export-minimal"]
+_SHOWN = [
+    *("--no-autostart", "--with-colons", "--fast-list-mode", "--export-options", "export-minimal"),
+    *("--armor", "--no-emit-version", "--no-comments"),
+    *("--import-options", "import-minimal,import-show,import-export"),
+]
+_BEGIN, _END = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n", "-----END PGP PUBLIC KEY BLOCK-----\n"
+_ARMOURED = re.compile(f"^({_BEGIN}[^:]*?^{_END})", re.MULTILINE)
+_Listed: TypeAlias = "tuple[list[list[str]], bytes]"
 _VALIDITY, _BITS, _ALGORITHM, _CREATED, _CAPABILITIES, _FINGERPRINT = 1, 2, 3, 5, 11, 9
 _FIELDS = 12
 _DEAD = frozenset("reidn")  # revoked, expired, invalid, disabled, not valid
@@ -45,7 +55,10 @@ _BAD_CERTIFICATE = (
 
 @dataclass(frozen=True, slots=True)
 class ReplyKey(Private, shows=("kind",)):
-    """A public key to encrypt a reply to: an OpenPGP key without other people's signatures, or a certificate (PEM)."""
+    """A public key to encrypt a reply to: an armoured OpenPGP key without other people's signatures, or a certificate.
+
+    :param key: either is text (RFC 9580 section 6, RFC 7468).
+    """
 
     kind: ReplyKind
     key: bytes
@@ -60,9 +73,10 @@ def choose_reply_key(
     :param certificate: of the S/MIME signer, PEM.
     :param signer: fingerprint of the OpenPGP key whose signature was valid and matched From.
     """
-    usable = [key for key in keys if 0 < len(key) <= _KEY_BYTES][:_KEY_COUNT]
+    usable = list(dict.fromkeys(key for key in keys if 0 < len(key) <= _KEY_BYTES))[:_KEY_COUNT]
+    named = any(may_name(key, address) for key in usable)  # the others count too: one may revoke what another says
     try:
-        found = _openpgp(address, usable, signer) if usable else None
+        found = _openpgp(address, usable, signer) if named else None
     except UnreadableError:  # a key that gpg chokes on is none
         found = None
     if found is None and certificate is not None and _fits(address, certificate):
@@ -72,30 +86,51 @@ def choose_reply_key(
 
 def _openpgp(address: str, keys: Sequence[bytes], signer: str | None) -> ReplyKey | None:
     with private_directory() as place:
-        gpg = Gpg(place, empty_home(place), _LIMITS)
-        files = {f"key{number}": key for number, key in enumerate(keys)}
-        names = [f"{{{name}}}" for name in files]
-        gpg.run(["--no-autostart", "--import-options", "import-minimal", "--import", *names], files=files)
-        listing = gpg.run([*_ALONE, "--list-keys"]).output.decode("utf-8", "replace")
-        alive = [rows for rows in _each_key(listing) if _usable(rows, address)]
-        if not alive:
-            return None
-        best = max(alive, key=lambda rows: (_fingerprint(rows) == signer, rows[0][_CREATED].zfill(12)))
-        name = f"0x{_fingerprint(best)}"
-        exported = gpg.run(["--no-autostart", "--export-options", "export-minimal", "--export", name]).output
-    return ReplyKey("openpgp", exported) if exported else None
+        found = _keys(Gpg(place, empty_home(place), _LIMITS), keys)
+    alive = [(rows, key) for rows, key in found if _usable(rows, address)]
+    if not alive:
+        return None
+    return ReplyKey("openpgp", max(alive, key=lambda one: (_fingerprint(one[0]) == signer, _created(one[0])))[1])
 
 
-def _each_key(listing: str) -> list[list[list[str]]]:
-    """Cut ``--with-colons`` output into keys, each a list of rows."""
-    keys: list[list[list[str]]] = []
-    for line in listing.split("\n"):
-        row = line.split(":")
-        if row[0] == "pub":
-            keys.append([])
-        if keys and row[0] in {"pub", "sub", "uid", "fpr"}:
-            keys[-1].append(row)
-    return keys
+def _keys(gpg: Gpg, keys: Sequence[bytes]) -> "list[_Listed]":
+    """Return each key as gpg would take it in, with its list; different copies of one key are joined first."""
+    found = _listed(gpg, keys)
+    if len({_fingerprint(rows) for rows, _ in found}) == len({key for _, key in found}):
+        return found
+    files = {f"key{number}": key for number, key in enumerate(keys)}
+    gpg.run([*_MINIMAL, "--import", *(f"{{{name}}}" for name in files)], files=files)
+    return _listed(gpg, [gpg.run([*_MINIMAL, "--export"]).output])
+
+
+def _listed(gpg: Gpg, keys: Sequence[bytes]) -> "list[_Listed]":
+    """List and export keys as an import would leave them, in one run and without importing them."""
+    files = {f"key{number}": key for number, key in enumerate(keys)}
+    run = gpg.run([*_SHOWN, "--import", *(f"{{{name}}}" for name in files)], files=files)
+    return _each_key(run.output.decode("utf-8", "replace"))
+
+
+def _each_key(output: str) -> "list[_Listed]":
+    """Cut gpg's output into keys: of each the rows of its list, and the armoured key that follows them.
+
+    A user id can't hold what looks like armour, because a list writes its line ends and colons as numbers.
+    """
+    found: list[_Listed] = []
+    rows: list[list[str]] = []
+    for piece in _ARMOURED.split(output):
+        if piece.startswith(_BEGIN):
+            found += [(rows, piece.encode())] if rows else []
+            rows = []
+        else:
+            listed = [line.split(":") for line in piece.split("\n")]
+            starts = [number for number, row in enumerate(listed) if row[0] == "pub"]
+            last = listed[starts[-1] :] if starts else []
+            rows = [row for row in last if row[0] in {"pub", "sub", "uid", "fpr"}]
+    return found
+
+
+def _created(rows: list[list[str]]) -> str:
+    return rows[0][_CREATED].zfill(12)
 
 
 def _fingerprint(rows: list[list[str]]) -> str:

@@ -7,9 +7,9 @@ and the reply waits. An office that holds no mail keys of ours, as the desk, enc
 
 import base64
 import binascii
-import subprocess
 from collections.abc import Mapping
 from email.message import EmailMessage
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 from vault.delivery.compose import OwnFile
 from vault.delivery.protected import outer_headers, pgp_mime, protected_payload, smime_enveloped, smime_signed
 from vault.errors import OutOfReachError, UnreadableError, WrongUseError
+from vault.intake.agent import keep_agent
 from vault.intake.gpg import Gpg, empty_home
 from vault.intake.gpgstatus import parse_statuses
 from vault.intake.replykeys import ReplyKey, choose_reply_key
 from vault.intake.sandbox import ChildLimits, private_directory
 from vault.intake.smime import load_key
-from vault.intake.tool import run_tool
+from vault.intake.tool import ToolRun, run_tool
 from vault.settings import OpenPgpSettings, Settings, SmimeSettings, read_secret
 
 _LIMITS = ChildLimits(seconds=60.0, output=50_000_000)
@@ -35,7 +36,9 @@ _SEALS = (
     *("--personal-digest-preferences", "SHA512 SHA256", "--personal-cipher-preferences", "AES256 AES192 AES"),
     *("--armor", "--no-encrypt-to", "--recipient-file", "{recipient}", "--encrypt"),
 )
+_SIGNS = ("--no-autostart", "--pinentry-mode", "loopback", "--passphrase-file", "{passphrase}")
 _ENVELOPES = ("openssl", "cms", "-encrypt", "-binary", "-outform", "DER", "-aes-256-cbc", "-recip", "{certificate}")
+_RINGS = ("pubring.kbx", "pubring.gpg")  # gpg asks another program for its keys only where a configuration says so
 _PROVED = ("valid", True)
 
 
@@ -86,17 +89,30 @@ def our_keys(settings: Settings) -> tuple[OwnFile, ...]:
     """
     if not (_held(settings.openpgp) and settings.smime.certificate_file.exists()):
         return ()
-    with private_directory() as place:
-        arguments = ["--no-autostart", "--armor", "--export-options", "export-minimal", "--export"]
-        home = _short(settings.openpgp.home, place)
-        key = Gpg(place, home, _LIMITS).run([*arguments, f"0x{settings.openpgp.fingerprint}"]).output
-    if not key:
-        raise OutOfReachError("openpgp_key_missing", "gpg has no key openpgp.fingerprint; correct the setting or home")
+    home = settings.openpgp.home
+    key = _public_key(home, settings.openpgp.fingerprint, _rings(home))
     certificate = _our_certificate(settings.smime).public_bytes(serialization.Encoding.DER)
     return (
         OwnFile("openpgp-key.asc", "application/pgp-keys", key),
         OwnFile("certificate.cer", "application/pkix-cert", certificate),  # RFC 2585 section 4
     )
+
+
+def _rings(home: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Return what changes whenever gpg writes a key to the home: each time it makes the ring's file anew."""
+    found = ((home / name, name) for name in _RINGS)
+    seen = [(name, path.stat()) for path, name in found if path.exists()]
+    return tuple((name, one.st_ino, one.st_mtime_ns, one.st_size) for name, one in seen)
+
+
+@lru_cache(maxsize=4)
+def _public_key(home: Path, fingerprint: str, _stamp: tuple[tuple[str, int, int, int], ...]) -> bytes:
+    arguments = ["--no-autostart", "--armor", "--export-options", "export-minimal", "--export"]
+    with private_directory() as place:
+        key = Gpg(place, _short(home, place), _LIMITS).run([*arguments, f"0x{fingerprint}"]).output
+    if not key:
+        raise OutOfReachError("openpgp_key_missing", "gpg has no key openpgp.fingerprint; correct the setting or home")
+    return key
 
 
 def _held(ours: OpenPgpSettings | SmimeSettings) -> bool:
@@ -113,23 +129,28 @@ def _decoded(value: object) -> bytes | None:
 
 def _openpgp(ours: OpenPgpSettings, payload: bytes, key: bytes) -> bytes | None:
     """Sign and encrypt (RFC 3156 section 6.2); None when gpg does not take the requester's key."""
-    signs = _held(ours)
-    files, signing = {"recipient": key}, ["--no-autostart"]
-    if signs:
-        files["passphrase"] = read_secret(ours.passphrase_file).encode()
-        signing = ["--pinentry-mode", "loopback", "--passphrase-file", "{passphrase}"]
-        signing += ["--local-user", ours.fingerprint, "--sign"]
     with private_directory() as place:
-        home = _short(ours.home, place) if signs else empty_home(place)
-        if signs:
-            _start_agent(home)
-        run = Gpg(place, home, _LIMITS).run([*signing, *_SEALS], payload, files)
-    names = {name for name, _ in parse_statuses(run.status)}
-    if names >= {"END_ENCRYPTION", *(["SIG_CREATED"] if signs else [])} and run.code == 0:
-        return run.output
-    if "INV_RECP" in names or not signs:
-        return None
+        if not _held(ours):
+            gpg = Gpg(place, empty_home(place), _LIMITS)
+            return _sealed(gpg.run(["--no-autostart", *_SEALS], payload, {"recipient": key}), {"END_ENCRYPTION"})
+        gpg = Gpg(place, _short(ours.home, place), _LIMITS)
+        files = {"recipient": key, "passphrase": read_secret(ours.passphrase_file).encode()}
+        for ask in (False, True):  # an agent that somebody else has ended meanwhile is started again
+            keep_agent(gpg.home, ask=ask)
+            run = gpg.run([*_SIGNS, "--local-user", ours.fingerprint, "--sign", *_SEALS], payload, files)
+            if sealed := _sealed(run, {"END_ENCRYPTION", "SIG_CREATED"}):
+                return sealed
+            if "INV_RECP" in _names(run):
+                return None
     raise OutOfReachError("reply_not_signed", "gpg can't sign with openpgp.fingerprint; check the home and passphrase")
+
+
+def _sealed(run: ToolRun, needed: set[str]) -> bytes | None:
+    return run.output if run.code == 0 and _names(run) >= needed else None
+
+
+def _names(run: ToolRun) -> set[str]:
+    return {name for name, _ in parse_statuses(run.status)}
 
 
 def _smime(ours: SmimeSettings, payload: bytes, certificate: bytes) -> bytes | None:
@@ -161,13 +182,6 @@ def _our_certificate(ours: SmimeSettings) -> x509.Certificate:
         raise WrongUseError(
             "smime_certificate", "our certificate can't be read; correct smime.certificate_file"
         ) from None
-
-
-def _start_agent(home: Path) -> None:
-    """Start gpg's agent outside of the limits of one call, because it lives on."""
-    launch = ["gpgconf", "--homedir", str(home), "--launch", "gpg-agent"]
-    if subprocess.run(launch, capture_output=True, check=False, cwd="/").returncode != 0:
-        raise OutOfReachError("openpgp_agent", "gpg's agent does not start; try `gpgconf --launch gpg-agent` by hand")
 
 
 def _short(home: Path, place: Path) -> Path:
