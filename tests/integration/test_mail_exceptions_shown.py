@@ -7,10 +7,19 @@ from dataclasses import dataclass
 import pytest
 
 from vault.desk.render import LANGUAGES, texts
+from vault.errors import RefusedError
+from vault.intake.mail import MailTools
+from vault.intake.message import Message
+from vault.steps import mail_round
 from vault.steps.queue import board
+from vault.steps.reading_mail import read_message
+from vault.steps.receive import Incoming
+from vault.steps.receive_mail import receive_mail
 from vault.testing.cast import deliverer
+from vault.testing.fill import fill
 from vault.testing.installation import Installation, installed, to_toml
-from vault.testing.mailexceptions import LARGEST, exceptional_mails, returned
+from vault.testing.mailexceptions import FATAL, LARGEST, doubtful_mails, exceptional_mails, returned
+from vault.testing.patients import patients
 from vault.testing.pipeline import start_desk
 from vault.testing.road import run_step
 from vault.testing.staff import StaffClient
@@ -40,13 +49,33 @@ def shown() -> Iterator[Shown]:
 def arrive(installation: Installation) -> None:
     """Let every mail come in, and one of our replies come back."""
     drop = deliverer(installation)
-    mails = exceptional_mails(installation, installation.nest)
+    people = list(patients(1, 2))
+    with installation.office("registry") as parts:
+        assert parts.register
+        fill(parts.register, people)
+    mails = {**exceptional_mails(installation, installation.nest), **doubtful_mails(people)}
     for raw in (*mails.values(), another(mails["subject_unknown"])):
         drop(raw)
+    fail_thrice(installation)
     run_step(installation.home, "receive-mail")
     run_step(installation.home, "identify")
     drop(returned(acknowledgement(installation)))
     run_step(installation.home, "receive-mail")
+
+
+def fail_thrice(installation: Installation) -> None:
+    """Let a fault of ours stop one message as often as is tried."""
+
+    def read(message: Message, tools: MailTools) -> Incoming:
+        if FATAL.encode() in message.data:
+            raise KeyError
+        return read_message(message, tools)
+
+    with pytest.MonkeyPatch.context() as broken, installation.office("intake") as parts:
+        broken.setattr(mail_round, "read_message", read)
+        for _ in range(3):
+            with pytest.raises(RefusedError, match="our own fault"):
+                receive_mail(parts)
 
 
 def another(raw: bytes) -> bytes:
@@ -64,6 +93,7 @@ def acknowledgement(installation: Installation) -> bytes:
 CODES = (
     *("mail_undecryptable", "mail_refused", "mail_too_large", "no_request_found", "other_right_asked"),
     *("automatic_message", "subject_unknown", "mail_bounced"),
+    *("form_unclear", "mail_reading_failed", "representative", "name_differs"),
 )
 
 
@@ -91,3 +121,27 @@ def test_what_the_reader_noted_is_said_in_words(shown: Shown, code: str) -> None
 
     assert texts("en")["reading_notes"][NOTED[code]] in said
     assert NOTED[code] in said
+
+
+@pytest.mark.parametrize(
+    ("code", "what", "found"),
+    [
+        ("mail_undecryptable", "request", "BEGIN PGP MESSAGE"),
+        ("mail_refused", "request", "BEGIN PGP MESSAGE"),
+        ("mail_reading_failed", "request", FATAL),
+        ("form_unclear", "request", "Lomake liitteenä."),
+        ("automatic_message", "request", "I am away until Monday."),
+        ("mail_bounced", "report", "Action: failed"),
+    ],
+)
+def test_a_person_sees_the_mail_as_it_came(shown: Shown, code: str, what: str, found: str) -> None:
+    links = shown.staff.page(f"/identity/{shown.cases[code]}").all("a", data_mail=what)
+
+    page = shown.staff.page(links[0].attributes["href"])
+
+    assert found in page.text
+    assert page.all("dd", data_header="from")
+
+
+def test_of_a_mail_that_was_too_large_there_is_nothing_to_see(shown: Shown) -> None:
+    assert shown.staff.page(f"/identity/{shown.cases['mail_too_large']}").all("a", data_mail=None) == []

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -14,8 +14,12 @@ from vault.testing.installation import Installation
 from vault.testing.mailkeys import make_pgp_home
 from vault.testing.mails import File, Letter, encrypt, pgp_mime_mail, plain_mail
 from vault.testing.mailtexts import request_text, small_talk
+from vault.testing.patients import Patient
+from vault.testing.scans import as_pdf, fill_form, print_sheet
 
-LARGEST = 100_000  # bytes of a mail, in an installation for these
+LARGEST = 600_000  # bytes of a mail, in an installation for these
+FATAL = "these words end the reader"
+_DPI = 200
 _ID = re.compile(rb"^Message-ID:\s*(<[^>]+>)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -36,12 +40,36 @@ def exceptional_mails(installation: Installation, folder: Path) -> Mapping[str, 
             "mail_too_large": plain_mail(_letter(text, files=(File("scan.pdf", "application/pdf", b"x" * LARGEST),))),
             "no_request_found": plain_mail(_letter(small_talk("fi", "Utelias Asiakas"), subject="Kysymys")),
             "other_right_asked": plain_mail(_letter(request_text("sv", "Ä Ö", None, (RequestKind.ERASURE,)))),
+            "form_unclear": plain_mail(_letter("Lomake liitteenä.", files=(_unsure_form(),))),
+            "mail_reading_failed": plain_mail(_letter(FATAL)),
             "automatic_message": _automatic(),
             "subject_unknown": pgp_mime_mail(_letter(text), home, ours),
         }
     finally:
         home.close()
         stranger.close()
+
+
+def doubtful_mails(patients: Sequence[Patient]) -> Mapping[str, bytes]:
+    """Write one mail for each code that needs somebody on the register.
+
+    :param patients: two of them.
+    """
+    one, other = patients
+    return {
+        "representative": plain_mail(_letter(f"Pyydän isäni potilastiedot.\n{_named(one.name, one.code)}")),
+        "name_differs": plain_mail(_letter(request_text("fi", "Joku Muu", other.code))),
+    }
+
+
+def _named(name: str, code: str) -> str:
+    return f"Nimi: {name}\nHenkilötunnus: {code}\n"
+
+
+def _unsure_form() -> File:
+    """Print a form that lacks the identity code, and lay it on a scanner."""
+    sheet = print_sheet(fill_form({"name": "Äinö Virtanen", "kinds": ("inspection",)}), _DPI)
+    return File("lomake.pdf", "application/pdf", as_pdf([sheet], _DPI))
 
 
 def returned(sent: bytes) -> bytes:
