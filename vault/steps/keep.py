@@ -95,7 +95,7 @@ def _purge(parts: Parts) -> int:
 def _ended(parts: Parts, case: Case, before: datetime) -> bool:
     with parts.database.connect() as connection:
         events = events_of(connection, [case.ref])[case.ref]
-    closed_at = max(event.at for event in events)
+    closed_at = max(event.at for event in events if event.event is not Event.COPIES_DESTROYED)
     return closed_at < before and all(event.event is not Event.PURGED for event in events)
 
 
