@@ -17,7 +17,6 @@ from vault.domain.case import Case, Channel, Event, Stage
 from vault.domain.records import IDENTITY_KINDS, RecordKind
 from vault.settings import DatabaseSettings
 from vault.steps.casefile import case_owner, item_context, print_owner
-from vault.storage.alarms import raise_alarm
 from vault.storage.cases import open_case
 from vault.storage.database import Connection, Database
 from vault.storage.keys import SealedKeyTable, WrappedKeyTable, add_sealed_key, put_items
@@ -78,7 +77,11 @@ def _furnish(settings: DatabaseSettings, service: RunningKeyService) -> None:
             connection.execute("insert into outgoing values (%s, %s, 'code', %s, %s, now())", (state, REF, road, state))
         connection.execute("insert into subjects values (%s, '')", (SUBJECT,))
         for code in AlarmCode:
-            raise_alarm(connection, code, at=datetime.now(UTC), actor="office:keeper")
+            connection.execute(
+                "insert into alarms (ref, code, raised_at, last_at, actor, detail)"
+                " values (%s, %s, now(), now(), 'office:keeper', '{}')",
+                (code, code),
+            )
     registry = KeyRing(service.client("registry"), WrappedKeyTable(database), SealedKeyTable(database))
     keys = {kind: registry.make_data_key(kind, SUBJECT) for kind in ("identity", "record")}
     with database.connect() as connection:
