@@ -17,7 +17,7 @@ from vault.intake.reports import item_named
 from vault.settings import Settings
 from vault.steps.parts import Parts
 from vault.storage import outgoing
-from vault.storage.answers import add_answer, answered_lately
+from vault.storage.answers import intend_answer_of
 from vault.storage.database import Connection
 from vault.storage.outgoing import Outgoing
 
@@ -75,16 +75,12 @@ def intend_answer(
         road = "mail" if answerable(parts.settings, address) else None
     if road is None:
         return None
-    ref, now = notice_ref(case.ref, notice), parts.now()
-    state = outgoing.INTENDED
-    if road == "mail":
-        sender = parts.service.mac("arrival", b"sender\0" + sha256(str(address).lower().encode()).digest())
-        if answered_lately(connection, sender, now) >= parts.settings.replies.a_day:
-            state = outgoing.WITHHELD
-        else:
-            add_answer(connection, ref, sender, now)
-    outgoing.intend(connection, Outgoing(ref, case.ref, notice, road, state, now))
-    return ref if state == outgoing.INTENDED else None
+    item = Outgoing(notice_ref(case.ref, notice), case.ref, notice, road, outgoing.INTENDED, parts.now())
+    if road == "post":
+        outgoing.intend(connection, item)
+        return item.ref
+    sender = parts.service.mac("arrival", b"sender\0" + sha256(str(address).lower().encode()).digest())
+    return item.ref if intend_answer_of(connection, item, sender, parts.settings.replies.a_day) else None
 
 
 def intended(case_ref: str, ref: str, particulars: Mapping[str, Any], at: datetime) -> Outgoing:

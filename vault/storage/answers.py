@@ -4,23 +4,42 @@ The mark is a MAC under a key that stays in the key service, as in :mod:`vault.s
 and it is forgotten after a day.
 """
 
-from datetime import datetime, timedelta
+from dataclasses import astuple
+from datetime import timedelta
 
 from vault.storage.database import Connection
+from vault.storage.outgoing import INTENDED, WITHHELD, Outgoing
 
 _DAY = timedelta(days=1)
 
 
-def answered_lately(connection: Connection, sender: bytes, now: datetime) -> int:
-    """Count the automatic answers that an address got within 24 hours; older ones are forgotten."""
-    connection.execute("delete from mail_answers where at < %s", (now - _DAY,))
-    row = connection.execute("select count(*) from mail_answers where sender = %s", (sender,)).fetchone()
-    return int(row[0]) if row else 0
+def intend_answer_of(connection: Connection, item: Outgoing, sender: bytes, most: int) -> bool:
+    """Record the intent of an automatic answer in the caller's transaction; False where it is withheld, and noted so.
 
-
-def add_answer(connection: Connection, item_ref: str, sender: bytes, at: datetime) -> None:
-    """Record an answer in the transaction that intends it."""
-    connection.execute(
-        "insert into mail_answers (item_ref, sender, at) values (%s, %s, %s) on conflict do nothing",
-        (item_ref, sender, at),
-    )
+    :param item: intended, and not recorded yet.
+    :param sender: the mark of the address that it goes to.
+    :param most: answers that an address gets within 24 hours; older ones are forgotten.
+    """
+    ref, case_ref, kind, road, _, at, _ = astuple(item)
+    row = connection.execute(
+        "with forgotten as (delete from mail_answers where at < %(since)s),"
+        " seen as (select count(*) < %(most)s as few from mail_answers where sender = %(sender)s and at >= %(since)s),"
+        " noted as (insert into mail_answers (item_ref, sender, at)"
+        " select %(ref)s::text, %(sender)s, %(at)s from seen where few on conflict do nothing)"
+        " insert into outgoing (ref, case_ref, kind, road, state, intended_at) select %(ref)s::text, %(case)s::text,"
+        " %(kind)s::text, %(road)s::text, case when few then %(intended)s::text else %(withheld)s::text end, %(at)s"
+        " from seen on conflict do nothing returning state",
+        {
+            "ref": ref,
+            "case": case_ref,
+            "kind": kind,
+            "road": road,
+            "at": at,
+            "since": at - _DAY,
+            "sender": sender,
+            "most": most,
+            "intended": INTENDED,
+            "withheld": WITHHELD,
+        },
+    ).fetchone()
+    return row is not None and row[0] == INTENDED
