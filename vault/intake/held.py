@@ -17,6 +17,7 @@ from vault.crypto.envelope import PIECE, Context, new_key, pieces_of, seal_piece
 from vault.domain.private import Private
 from vault.errors import OutOfReachError
 
+NO_ROOM: Final = "temporary_space"
 IN_MEMORY: Final = 8_000_000  # bytes of a message that is not worth a file
 _PLACE: Final = Context("temporary", "message", "body", "", 1)
 
@@ -70,7 +71,7 @@ def temporary_file() -> BinaryIO:
 def no_room() -> OutOfReachError:
     """Say that a large message finds no room to be sealed in."""
     return OutOfReachError(
-        "temporary_space", "a large message finds no room in the temporary directory; make room, the next run takes it"
+        NO_ROOM, "a large mail finds no room in the temporary directory; make room, the next run takes it"
     )
 
 

@@ -13,7 +13,7 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from vault.domain.private import Private
 from vault.errors import OutOfReachError, RefusedError, WrongUseError
-from vault.intake.held import Held, hold, size_of
+from vault.intake.held import NO_ROOM, Held, hold, size_of
 from vault.intake.imapline import ImapLine
 from vault.intake.message import LARGEST, Message, header_of
 from vault.intake.tokens import AccessTokens
@@ -48,7 +48,7 @@ class ImapMailbox(Private):
         """Yield the oldest messages, at most ``limit``; the walk ends where the server numbers them anew.
 
         :raises OutOfReachError: the server does not answer or does not let us in; at the end, when it did not give
-            one of them (``mailbox_message``): those behind it came.
+            one of them (``mailbox_message``) or we had no room for it (``temporary_space``): those behind it came.
         """
         trouble: OutOfReachError | None = None
         try:
@@ -58,9 +58,10 @@ class ImapMailbox(Private):
             for uid in uids:
                 try:
                     message = self._fetch(validity, uid)
-                except OutOfReachError:
+                except OutOfReachError as error:
                     self._line.ask(lambda client: client.noop())  # the server itself may be away
-                    trouble = OutOfReachError("mailbox_message", _NOT_GIVEN, ref=self.name or None)
+                    ours = error.code == NO_ROOM
+                    trouble = error if ours else OutOfReachError("mailbox_message", _NOT_GIVEN, ref=self.name or None)
                     continue
                 if message is not None:
                     yield message

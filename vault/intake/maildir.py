@@ -1,6 +1,6 @@
 """A Maildir as a mailbox: each message is one file, which is unlinked or renamed alone, by its unique name."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -41,20 +41,23 @@ class MaildirMailbox(Private):
         """Yield the oldest messages, at most ``limit``.
 
         :raises OutOfReachError: the folder is not there; at the end, when one of the files can't be read
-            (``mailbox_message``): those behind it came.
+            (``mailbox_message``) or there is no room for it (``temporary_space``): those behind it came.
         """
-        unread = False
+        trouble: OutOfReachError | None = None
         for path in self._firsts()[:limit]:
             try:
                 message = self._read(path)
             except FileNotFoundError:
                 continue  # a mail program moved it; it is found again at the next look
             except OSError:
-                unread = True
+                trouble = OutOfReachError("mailbox_message", _UNREAD, ref=self.name or None)
+                continue
+            except OutOfReachError as error:
+                trouble = error
                 continue
             yield message
-        if unread:
-            raise OutOfReachError("mailbox_message", _UNREAD, ref=self.name or None)
+        if trouble is not None:
+            raise trouble
 
     def remove(self, *sources: str) -> None:
         """Unlink or move the very files that ``sources`` name.
@@ -86,7 +89,7 @@ class MaildirMailbox(Private):
         about = path.stat()
         large = about.st_size > self._largest
         with path.open("rb") as file:
-            raw = b"" if large else hold(iter(partial(file.read, _PIECE), b""))
+            raw = b"" if large else hold(_pieces(file))
             held = raw if isinstance(raw, Held) else None
             data = raw if isinstance(raw, bytes) and not large else _header(file)
         source = f"{self._prefix}{_unique(path)}"
@@ -133,6 +136,14 @@ class MaildirMailbox(Private):
             raise OutOfReachError("mailbox_away", "the Maildir is not there; mount it, the next run looks again")
         found = [p for name in ("new", "cur") for p in (self._path / name).glob("*") if not p.name.startswith(".")]
         return sorted((p for p in found if p.is_file() and not p.is_symlink()), key=lambda p: (_unique(p), p.name))
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Yield a file's bytes; a fault while they are read is not one of where they are held."""
+    try:
+        yield from iter(partial(file.read, _PIECE), b"")
+    except OSError:
+        raise OutOfReachError("mailbox_message", _UNREAD) from None
 
 
 def _header(file: BinaryIO) -> bytes:
