@@ -108,8 +108,9 @@ def anonymous_file(data: bytes) -> Iterator[int]:
     """Hold ``data`` in memory behind a file descriptor at position 0; no file system ever sees it."""
     descriptor = os.memfd_create("dsr", 0)
     try:
-        with os.fdopen(os.dup(descriptor), "wb") as target:
-            target.write(data)
+        left = memoryview(data)
+        while left:
+            left = left[os.write(descriptor, left) :]
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:

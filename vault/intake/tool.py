@@ -104,10 +104,14 @@ def is_installed(program: str) -> bool:
     return False
 
 
-def _content(descriptor: int, most: int = -1) -> bytes:
-    with os.fdopen(os.dup(descriptor), "rb") as source:
-        source.seek(0)
-        return source.read(most)
+def _content(descriptor: int, most: int | None = None) -> bytes:
+    """Read an anonymous file from its beginning, in as many pieces as the kernel makes of it."""
+    size = os.fstat(descriptor).st_size
+    wanted = size if most is None else min(size, most)
+    found = os.pread(descriptor, wanted, 0)
+    while len(found) < wanted and (more := os.pread(descriptor, wanted - len(found), len(found))):
+        found += more
+    return found
 
 
 def confined() -> None:
