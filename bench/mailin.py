@@ -122,31 +122,12 @@ def _memory(installation: Installation, say: Callable[[str], None]) -> Iterator[
 
 def _peaks(installation: Installation, rounds: int) -> list[float]:
     """Take in so many rounds in a process of its own; return its peak memory in MiB after each."""
-    command = [sys.executable, "-m", "bench.mailin", str(installation.home), str(rounds)]
+    command = [sys.executable, "-m", "bench.mailpeaks", str(installation.config), str(rounds), str(_STEP)]
     done = subprocess.run(command, capture_output=True, check=True, cwd=Path(__file__).parents[1])
     return [float(peak) for peak in json.loads(done.stdout)]
-
-
-def _child(home: Path, rounds: int) -> None:
-    peaks = []
-    with Installation(home).office("intake") as parts:
-        for _ in range(rounds):
-            receive_mail(parts, limit=_STEP)
-            peaks.append(_peak())
-    sys.stdout.write(json.dumps(peaks))
-
-
-def _peak() -> float:
-    """Read this process's own peak: what it was forked from counts in getrusage."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def _rate(count: int, act: Callable[[], None]) -> float:
     begun = time.perf_counter()
     act()
     return count / (time.perf_counter() - begun)
-
-
-if __name__ == "__main__":
-    _child(Path(sys.argv[1]), int(sys.argv[2]))
