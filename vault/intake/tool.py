@@ -61,7 +61,7 @@ def run_tool(
             stdout=output,
             stderr=complaints,
             cwd=cwd,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "HOME": str(cwd), "TMPDIR": str(cwd)},
+            env=_environment(cwd),
             pass_fds=(status, *paths.values()),
             start_new_session=True,
         )
@@ -69,6 +69,11 @@ def run_tool(
             _bind(child.pid, limits)
         code = _wait(child, limits.seconds)
         return ToolRun(code, _content(output), _content(status), _content(complaints, _MESSAGES))
+
+
+def _environment(cwd: Path) -> dict[str, str]:
+    """Return what a tool needs; no file stands behind this locale, and lists hold their bytes as they are in any."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": str(cwd), "TMPDIR": str(cwd)}
 
 
 def _wait(child: "subprocess.Popen[bytes]", seconds: float) -> int:
