@@ -22,7 +22,7 @@ IN_MEMORY: Final = 8_000_000  # bytes of a message that is not worth a file
 _PLACE: Final = Context("temporary", "message", "body", "", 1)
 
 
-class Held(Private, shows=("size",)):
+class Held(Private):
     """A message of ``size`` bytes, whose SHA-256 is ``digest``; several threads may read it."""
 
     def __init__(self, descriptor: int, key: bytes, size: int, digest: bytes) -> None:
