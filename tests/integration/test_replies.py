@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -10,13 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from vault.delivery.smtp import Courier, Sending
 from vault.domain.case import Case, Event
 from vault.intake.mailbox import MaildirMailbox
 from vault.office import open_office
-from vault.settings import Settings
+from vault.settings import Settings, SmtpSettings
+from vault.settings_mailbox import MailboxSettings
 from vault.steps.notices import resend
 from vault.steps.queue import board
+from vault.steps.receive import Taken
 from vault.steps.receive_mail import receive_mail
+from vault.steps.receive_post import acknowledge
 from vault.storage import outgoing
 from vault.storage.cases import append, events, get_case
 from vault.storage.outgoing import Outgoing, outgoing_of
@@ -44,15 +49,15 @@ class Clinic:
     def settings(self) -> Settings:
         return self.installation.settings()
 
-    def take(self, *mails: bytes, settings: Settings | None = None) -> list[Case]:
-        """Let mails arrive; return their cases."""
+    def take(self, *mails: bytes, settings: Settings | None = None, name: str = "") -> list[Case]:
+        """Let mails arrive in a mailbox of this name; return their cases."""
         box = self.folder / secrets.token_hex(4)
-        for name in ("tmp", "new", "cur"):
-            (box / name).mkdir(parents=True)
+        for folder in ("tmp", "new", "cur"):
+            (box / folder).mkdir(parents=True)
         for at, raw in enumerate(mails):
             (box / "new" / f"{at:03d}.{secrets.token_hex(4)}").write_bytes(raw)
         with open_office("intake", settings or self.settings) as parts:
-            refs = receive_mail(parts, MaildirMailbox(box))
+            refs = receive_mail(parts, MaildirMailbox(box, name=name))
             with parts.database.connect() as connection:
                 return [get_case(connection, ref) for ref in refs]
 
@@ -298,6 +303,56 @@ def test_while_the_mail_server_is_away_the_answer_waits_and_is_sealed_all_the_sa
         resend(parts)
     (sent,) = clinic.sent(case.ref)
     assert sent.get_content_type() == "multipart/encrypted"
+
+
+def test_the_answer_names_the_mailbox_that_was_written_to_now_and_later(clinic: Clinic) -> None:
+    north = MailboxSettings(kind="maildir", name="north", path=clinic.folder, address="north@clinic.example")
+    smtp = clinic.settings.smtp
+    several = clinic.settings.model_copy(update={"mailboxes": [north]})
+    away = several.model_copy(update={"smtp": smtp.model_copy(update={"port": free_port()})})
+    (now,) = clinic.take(plain_mail(letter()), settings=several, name="north")
+    (later,) = clinic.take(plain_mail(letter()), settings=away, name="north")
+    (first,) = clinic.take(plain_mail(letter()), settings=several)
+    with open_office("collector", several) as parts:
+        resend(parts)
+    ours = clinic.settings.mailbox.address
+    named = [str(clinic.sent(case.ref)[0]["Reply-To"] or smtp.sender) for case in (now, later, first)]
+    assert named == ["north@clinic.example", "north@clinic.example", ours]
+
+
+class Slow(Courier):
+    """A courier that hands a message over when it is told to."""
+
+    def __init__(self, settings: SmtpSettings) -> None:
+        super().__init__(settings)
+        self.has_it, self.may_go = threading.Event(), threading.Event()
+
+    def send(self, message: EmailMessage) -> Sending:
+        self.has_it.set()
+        assert self.may_go.wait(60)
+        return super().send(message)
+
+
+def test_an_answer_that_is_being_sent_is_nobody_elses(clinic: Clinic) -> None:
+    away = clinic.settings.model_copy(update={"smtp": clinic.settings.smtp.model_copy(update={"port": free_port()})})
+    (case,) = clinic.take(plain_mail(letter()), settings=away)
+    (item,) = clinic.items(case.ref)
+    with clinic.installation.office("intake") as parts, Slow(parts.settings.smtp) as slow:
+        taken = Taken(case, "0" * 16, "request", fresh=True, notice_ref=item.ref)
+        particulars = {"reply_to": "aino@example.fi"}
+        sending = threading.Thread(target=acknowledge, args=(parts, taken, particulars, slow))
+        sending.start()
+        assert slow.has_it.wait(60)
+        with clinic.installation.office("collector") as other:
+            assert resend(other) == 0
+        assert clinic.states(case.ref) == {"acknowledgement": outgoing.SENDING}
+        slow.may_go.set()
+        sending.join(60)
+    assert clinic.states(case.ref) == {"acknowledgement": outgoing.SENT}
+    assert (len(clinic.sent(case.ref)), clinic.at(case.ref).exception) == (1, None)
+    with clinic.installation.owner() as connection:
+        held = connection.execute("select count(*) from pg_locks where locktype = 'advisory'").fetchone()
+    assert held == (0,)
 
 
 def test_a_secret_of_ours_that_is_missing_leaves_the_answer_waiting(clinic: Clinic) -> None:
