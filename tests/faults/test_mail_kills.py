@@ -6,6 +6,7 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from vault.testing.road import Road, run_step, travelled
 FUZZ = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 STRIDE = 1 if FUZZ else 41  # every call in `make fuzz`, a sample of them in `make test`
 MANY = 1_000 if FUZZ else 12
+MOST = 1_500 if FUZZ else 96  # calls before a kill; a message takes about fifteen
 FATAL = "the one that kills its reader"
 NUMBERS = count(1)
 _GARBAGE = "-----BEGIN PGP MESSAGE-----\n\naGVsbG8gd29ybGQ=\n=abcd\n-----END PGP MESSAGE-----\n"
@@ -78,13 +80,37 @@ def test_many_messages_and_many_kills(road: Road) -> None:
         road.drop(raw)
     kills = 0
     while road.in_mailbox():
-        kills += killed_at(chance.randrange(30, 12 * MANY), run_step, road.home, "receive-mail")
+        kills += killed_at(chance.randrange(10, MOST), run_step, road.home, "receive-mail")
     assert kills > 1
     made = road.refs() - before
     assert len(made) == len(mails)
     shown = Counter(case.exception for case in road.cases() if case.ref in made)
     assert shown["mail_undecryptable"] >= len(mails) // 4
     assert shown[None] >= len(mails) // 2
+
+
+def test_two_intakes_that_are_killed_beside_each_other(road: Road) -> None:
+    """Each of two takes what the other was killed over, and what it still holds: none twice, in whatever order."""
+    before = road.refs()
+    mails = [raw for _ in range(MANY // 4) for raw in mixed(road)]
+    for raw in mails:
+        road.drop(raw)
+
+    def work(seed: int) -> int:
+        chance, kills = random.Random(seed), 0  # noqa: S311 - a test's dice
+        while road.in_mailbox():
+            kills += killed_at(chance.randrange(10, MOST), run_step, road.home, "receive-mail")
+        return kills
+
+    with ThreadPoolExecutor(2) as pool:
+        kills = sum(pool.map(work, (6, 7)))
+    road.run("receive-mail")
+    made = [case for case in road.cases() if case.ref not in before]
+
+    assert kills > 1
+    assert len(made) == len(mails)
+    assert {case.stage for case in made} == {Stage.RECEIVED}
+    assert all(len(road.mails_about(case.ref)) <= 1 for case in made)
 
 
 def die_reading(home: Path) -> None:
