@@ -38,16 +38,18 @@ def replace(path: Path, content: bytes, mode: int) -> None:
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
+def alone(path: Path, *beside: Path) -> Iterator[None]:
     """Be the only one to change a file while inside; whoever else comes waits. Drafts that a kill left are removed.
 
+    :param beside: further files of the same directory that are changed inside too.
     :raises OSError: the directory can't be opened.
     """
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
-        for left in path.parent.glob(f".{path.name}{_DRAFT}*"):
-            left.unlink()
+        for one in (path, *beside):
+            for left in path.parent.glob(f".{one.name}{_DRAFT}*"):
+                left.unlink()
         yield
     finally:
         os.close(directory)

@@ -133,7 +133,7 @@ def init(directory: Path, name: str, log_keys: str) -> list[str]:
     render_witness_vkey(WitnessKey(name, bytes(_SEED_BYTES)))  # refuses an unfit name before anything is made
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with alone(place.key_file):
+        with alone(place.key_file, place.log_file, place.vkey_file):
             made = [write_once(place.log_file, log_keys.encode(), 0o644), *_make_secrets(place, name, origin)]
             vkey = render_witness_vkey(place.open()[1].key)
             made.append(write_once(place.vkey_file, f"{vkey}\n".encode(), 0o644))
