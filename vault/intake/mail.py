@@ -120,8 +120,9 @@ class _Opening(Private):
         self._outer_keys = public_keys(root)
         content = self._peel(root)
         opened = self._encryption is not Encryption.NONE
-        protected = (entity for entity in reversed(self._entities) if entity.header("subject"))
-        self._headers = read_headers(root, next(protected, None))
+        protected = next((entity for entity in reversed(self._entities) if entity.header("subject")), None)
+        if protected is not None or self._headers.auto:  # a report is read from the parts
+            self._headers = read_headers(root, protected)
         keys = tuple(dict.fromkeys((*public_keys(content), *self._outer_keys)))
         self._check_again(keys)
         found = read_contents(content)
