@@ -1,6 +1,6 @@
 """What the header alone says of a person's mail is what the whole mail says; so it is read once."""
 
-from hypothesis import assume, given
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from vault.errors import UnreadableError
@@ -39,7 +39,7 @@ def test_the_header_alone_says_the_same(fields: list[bytes], body: bytes, envelo
     try:
         root = parse(mail)
     except UnreadableError:
-        assume(False)
+        reject()
     found = read_headers(head(mail))
     assume(not found.auto)  # what a machine reports stands in the parts
 
