@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vault.intake import outline as step
 from vault.intake.headers import clean
 from vault.intake.outline import outline, sketch
 from vault.settings import Limits
@@ -56,6 +57,15 @@ def test_a_reader_that_ends_at_a_limit_leaves_the_first_bytes() -> None:
     assert "Subject: <script>" in found.source
 
 
+def test_html_that_can_not_be_read_is_shown_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "_READING", 0.5)  # the parser would take minutes
+    mail = b"Subject: x\r\nContent-Type: text/html\r\n\r\n" + b"<a " * 40_000
+
+    found = outline(mail, LIMITS)
+
+    assert (found.trouble, found.pieces[0].words[:9]) == (None, "<a <a <a ")
+
+
 def test_headers_stand_also_where_the_parts_can_not_be_read() -> None:
     found = outline(HOSTILE_MAIL, LIMITS.model_copy(update={"parts": 2}))
 
@@ -72,7 +82,7 @@ def test_long_words_are_cut() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_give_an_answer(body: bytes) -> None:
-    order = json.dumps([LIMITS.message_bytes, LIMITS.parts, LIMITS.depth]).encode("ascii")
+    order = json.dumps({"read": True, "size": 1000, "parts": 9, "depth": 9}).encode("ascii")
 
     said = json.loads(sketch(order + b"\nSubject: x\nContent-Type: text/html\n\n" + body))
 
