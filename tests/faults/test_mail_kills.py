@@ -27,7 +27,7 @@ from vault.testing.road import Road, run_step, travelled
 FUZZ = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 STRIDE = 1 if FUZZ else 41  # every call in `make fuzz`, a sample of them in `make test`
 MANY = 1_000 if FUZZ else 12
-MOST = 1_500 if FUZZ else 96  # calls before a kill; a message takes about fifteen
+MOST = 1_500 if FUZZ else 75  # calls before a kill; a message takes about fifteen
 FATAL = "the one that kills its reader"
 NUMBERS = count(1)
 _GARBAGE = "-----BEGIN PGP MESSAGE-----\n\naGVsbG8gd29ybGQ=\n=abcd\n-----END PGP MESSAGE-----\n"
@@ -85,8 +85,10 @@ def test_many_messages_and_many_kills(road: Road) -> None:
     made = road.refs() - before
     assert len(made) == len(mails)
     shown = Counter(case.exception for case in road.cases() if case.ref in made)
-    assert shown["mail_undecryptable"] >= len(mails) // 4
-    assert shown[None] >= len(mails) // 2
+    unlucky = shown["mail_reading_failed"]  # a message that three kills met while it was read
+    assert shown["mail_undecryptable"] + unlucky >= len(mails) // 4
+    assert shown[None] + unlucky >= len(mails) // 2
+    assert unlucky < len(mails) // 4
 
 
 def test_two_intakes_that_are_killed_beside_each_other(road: Road) -> None:
