@@ -3,8 +3,10 @@
 import gc
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import BinaryIO
 
 import pytest
@@ -12,7 +14,9 @@ import pytest
 from vault.crypto.envelope import PIECE
 from vault.errors import OutOfReachError, RefusedError, TamperedError
 from vault.intake import held
-from vault.intake.held import Held, digest_of, hold, pieces, size_of, start_of, whole
+from vault.intake.held import Held, digest_of, hold, one_at_a_time, pieces, size_of, start_of, whole
+from vault.intake.maildir import MaildirMailbox
+from vault.steps.mail_identity import Lying
 
 LIMIT = 200_000
 WORDS = b"henkilotunnus 131052-308T "
@@ -71,6 +75,39 @@ def test_the_file_is_sealed_and_has_no_name(tmp_path: Path, monkeypatch: pytest.
     assert WORDS.strip() not in stored
     assert list(tmp_path.iterdir()) == []
     assert repr(found) == "Held()"
+
+
+@pytest.mark.parametrize(("size", "meet"), [(10, True), (2 * LIMIT, False)], ids=["small", "large"])
+def test_large_messages_are_opened_one_at_a_time_and_small_ones_at_once(size: int, meet: bool) -> None:
+    raw, both = hold([message(size)]), Barrier(2)
+
+    def open_it() -> bool:
+        with one_at_a_time(raw):
+            try:
+                both.wait(timeout=10 if meet else 0.2)
+            except BrokenBarrierError:
+                return False
+            return True
+
+    with ThreadPoolExecutor(2) as pool:
+        met = [waiting.result() for waiting in [pool.submit(open_it), pool.submit(open_it)]]
+
+    assert met == [meet, meet]
+
+
+def test_a_maildir_s_large_message_is_held_and_its_header_stands_beside_it(tmp_path: Path) -> None:
+    for name in ("new", "cur", "tmp"):
+        (tmp_path / name).mkdir()
+    large, small = b"Subject: a\n\n" + message(2 * LIMIT), b"Subject: b\n\n" + message(10)
+    for name, data in (("1", large), ("2", small)):
+        (tmp_path / "new" / name).write_bytes(data)
+
+    first, second = MaildirMailbox(tmp_path).messages(2)
+
+    assert (first.data, whole(first.raw), first.too_large) == (b"Subject: a\n\n", large, False)
+    assert (second.data, second.raw, second.held) == (small, small, None)
+    assert Lying.of(first).content == sha256(large).digest()
+    assert Lying.of(second).content == sha256(small).digest()
 
 
 def test_the_file_goes_with_the_message() -> None:

@@ -8,9 +8,11 @@ import os
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
 from io import BytesIO
 from itertools import chain
+from threading import Lock
 from typing import BinaryIO, Final, TypeAlias
 
 from vault.crypto.envelope import PIECE, Context, new_key, pieces_of, seal_pieces, unseal_pieces
@@ -19,6 +21,7 @@ from vault.errors import OutOfReachError
 
 NO_ROOM: Final = "temporary_space"
 IN_MEMORY: Final = 8_000_000  # bytes of a message that is not worth a file
+_ONE: Final = Lock()
 _PLACE: Final = Context("temporary", "message", "body", "", 1)
 
 
@@ -73,6 +76,11 @@ def no_room() -> OutOfReachError:
     return OutOfReachError(
         NO_ROOM, "a large mail finds no room in the temporary directory; make room, the next run takes it"
     )
+
+
+def one_at_a_time(raw: Raw) -> AbstractContextManager[object]:
+    """Let one thread at a time hold what is inside a large message; small ones wait for nobody."""
+    return nullcontext() if isinstance(raw, bytes) else _ONE
 
 
 def whole(raw: Raw) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from vault.delivery.smtp import Courier
 from vault.domain.private import Private
 from vault.errors import ConflictError, OutOfReachError, RefusedError, VaultError, WrongUseError
-from vault.intake.held import size_of
+from vault.intake.held import one_at_a_time, size_of
 from vault.intake.mail import MailTools
 from vault.intake.message import Mailbox, Message
 from vault.steps.clearing import Clearing, Lain
@@ -137,8 +137,9 @@ class MailRound(Private):
 
     def _store(self, message: Message, lying: Lying, marks: DoorMarks) -> Stored | OutOfReachError:
         """Open a message and store its original; a store that is away is given back, for it ends the round."""
-        incoming = (too_large if message.too_large else read_message)(message, self.tools)
-        return self._stored(incoming, lying, marks)
+        with one_at_a_time(message.raw):
+            incoming = (too_large if message.too_large else read_message)(message, self.tools)
+            return self._stored(incoming, lying, marks)
 
     def _stored(self, incoming: Incoming, lying: Lying, marks: DoorMarks) -> Stored | OutOfReachError:
         lying = replace(lying, message_id=incoming.particulars.get("message_id") or None)
