@@ -1,27 +1,20 @@
 """A mail is opened by as few runs of gpg and openssl as its verdict allows, and they decide what many runs decide."""
 
-import random
 import shutil
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 
 import pytest
 
 from vault.domain.private import Private
-from vault.errors import UnreadableError
 from vault.intake import gpg as gpg_module
 from vault.intake import ownring
 from vault.intake import smime as smime_module
-from vault.intake.gpg import Gpg, Read, empty_home
 from vault.intake.gpgstatus import uid_addresses
-from vault.intake.keyrings import KeyRing
 from vault.intake.mail import MailTools, open_mail
-from vault.intake.opened import OpenedMail, Outcome, ProofKind, SignedContent
-from vault.intake.openpgp import DEFAULT_LIMITS, OpenPgp, fingerprint_of
-from vault.intake.sandbox import private_directory
+from vault.intake.opened import OpenedMail, Outcome, ProofKind
+from vault.intake.openpgp import OpenPgp, fingerprint_of
 from vault.intake.smime import Smime, load_key
 from vault.intake.tool import ToolRun, run_tool
 from vault.testing import mails
@@ -117,85 +110,6 @@ def test_armour_in_armour_is_still_given_to_gpg(scene: Scene, runs: list[str]) -
 
     assert runs[0] == OPENED
     assert opened.outcome is Outcome.OPENED
-
-
-# --- what gpgv reads
-
-
-PAIRED = ("signature", "text", "signed", "sealed")  # with each of the others, before and after
-
-
-def _units(world: MailWorld) -> dict[str, bytes]:
-    """Packets, whole messages and rubbish, to be put together in each order."""
-    file = b"hello text\n"
-    signed = _uncompressed(world.aino.gpg("--compress-algo", "none", "--sign", data=file))
-    once, literal, signature = signed
-    text = b"\xac\x0eb\0\0\0\0\0evil txt"
-    sealed = world.aino.gpg("--encrypt", "--recipient", world.aino.fingerprint, data=file)
-    whole = once + literal + signature
-    return {
-        "once": once,
-        "literal": literal,
-        "signature": signature,
-        "text": text,
-        "signed": _compressed(whole),
-        "twice": _compressed(_compressed(whole)),
-        "loose": _compressed(text),
-        "sealed": sealed,
-        "key": world.aino.gpg("--export", world.aino.fingerprint),
-        "marker": b"\xa8\x03PGP",
-        "junk": b"\x00\x01\x02",
-        "cut": whole[:-5],
-        "short": _compressed(whole)[:-9],
-    }
-
-
-def _compressed(packets: bytes) -> bytes:
-    return b"\xa3\x02" + zlib.compress(packets)
-
-
-def _uncompressed(message: bytes) -> list[bytes]:
-    """Cut a short signed message into its three packets, whose lengths are one octet each."""
-    first = 2 + message[1]
-    last = first + 2 + message[first + 1]
-    return [message[:first], message[first:last], message[last:]]
-
-
-def _read(message: bytes, own: KeyRing | None) -> tuple[str, bytes, str | None]:
-    with private_directory() as place:
-        gpg = Gpg(place, empty_home(place), DEFAULT_LIMITS, own)
-        try:
-            read: Read = gpg.read(SignedContent(message), None, ())
-        except UnreadableError as error:
-            return error.code, b"", None
-        return read.proof.kind.value, read.content, read.proof.fingerprint
-
-
-def test_gpgv_decides_nothing_that_gpg_decides_otherwise(scene: Scene, runs: list[str]) -> None:
-    units = _units(scene.world)
-    glanced = 0
-    for names in [*product(units), *product(PAIRED, units), *product(units, PAIRED)]:
-        message = b"".join(units[name] for name in names)
-        for wrapped in (message, _compressed(message)):
-            runs.clear()
-            found = _read(wrapped, KeyRing())
-            if runs == ["gpgv"]:
-                glanced += 1
-                assert _read(wrapped, None) == found, names
-                assert found[0] == "unknown-key"
-    assert glanced > len(units)
-
-
-def test_damaged_messages_are_read_alike(scene: Scene, runs: list[str]) -> None:
-    units, chance = _units(scene.world), random.Random(5)  # noqa: S311 - which octets are spoilt is no secret
-    for _ in range(80):
-        message = bytearray(units["once"] + units["literal"] + units["signature"])
-        for _ in range(chance.randint(1, 3)):
-            message[chance.randrange(len(message))] = chance.randrange(256)
-        runs.clear()
-        found = _read(bytes(message), KeyRing())
-        if runs == ["gpgv"]:
-            assert _read(bytes(message), None) == found, message.hex()
 
 
 def test_without_gpgv_gpg_reads(scene: Scene, runs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
