@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from psycopg import OperationalError
 
@@ -14,6 +14,11 @@ from vault.domain.case import TERMINAL, Case, CaseEvent, Channel, Event, Stage, 
 from vault.errors import ConflictError, RefusedError
 from vault.storage.database import Connection, Database
 
+# behind `with changed as (update cases ... returning ref, version, stage)`: time, event, actor, step and detail
+EVENT_OF_CHANGED: Final = (
+    " insert into case_events (case_ref, version, at, event, stage, actor, step, detail)"
+    " select ref, version, %s::timestamptz, %s::text, stage, %s::text, %s::text, %s::jsonb from changed"
+)
 _COLUMNS = "ref, channel, received_at, stage, version, language, exception, subject, merged_into"
 
 
@@ -73,9 +78,7 @@ def append(
     named = "".join(f", {name} = %s" for name in changes)
     done = connection.execute(
         f"with changed as (update cases set stage = %s, version = %s{named} where ref = %s and version = %s"  # noqa: S608 - field names
-        " returning ref, version, stage)"
-        " insert into case_events (case_ref, version, at, event, stage, actor, step, detail)"
-        " select ref, version, %s::timestamptz, %s::text, stage, %s::text, %s::text, %s::jsonb from changed",
+        f" returning ref, version, stage){EVENT_OF_CHANGED}",
         (
             *(after.stage, after.version, *changes.values(), case.ref, case.version),
             *(at, event, actor, step, json.dumps(detail or {})),

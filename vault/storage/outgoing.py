@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from vault.domain.case import Event
+from vault.storage.cases import EVENT_OF_CHANGED
 from vault.storage.database import Connection, Database
 
 INTENDED = "intended"
@@ -67,13 +68,10 @@ def settle(database: Database, ref: str, *, actor: str, at: datetime) -> bool:
     It moves no case and changes nothing else of it, so whatever the case's latest version is will do.
     """
     rows = database.ask(
-        "with moved as (update outgoing set state = 'sent', done_at = %s where ref = %s and state = 'sending'"
+        "with moved as (update outgoing set state = 'sent', done_at = %s where ref = %s and state = 'sending'"  # noqa: S608 - a constant
         " returning case_ref), changed as (update cases set version = version + 1 from moved"
-        " where cases.ref = moved.case_ref returning cases.ref, version, stage)"
-        " insert into case_events (case_ref, version, at, event, stage, actor, step, detail)"
-        " select ref, version, %s::timestamptz, %s::text, stage, %s::text, null, %s::jsonb from changed"
-        " returning version",
-        (at, ref, at, Event.NOTICE_SENT, actor, json.dumps({"notice": ref})),
+        f" where cases.ref = moved.case_ref returning cases.ref, version, stage){EVENT_OF_CHANGED} returning version",
+        (at, ref, at, Event.NOTICE_SENT, actor, None, json.dumps({"notice": ref})),
     )
     return bool(rows)
 
