@@ -35,7 +35,7 @@ def test_a_source_belongs_to_one_folder(
     source = mailbox._source(validity, uid)
 
     assert mailbox.owns(source)
-    assert mailbox._parse(source) == (validity, uid)
+    assert mailbox._parsed([source]) == {validity: [uid]}
     assert not other.owns(source)
     assert not any(mailbox.owns(near) for near in (source + "|1", source + " ", "imap|" + source, f"{source}\n"))
 
@@ -48,10 +48,11 @@ def test_what_is_parsed_is_written_the_same(source: str) -> None:
     mailbox = imap("", "INBOX")
 
     if mailbox.owns(source):
-        assert mailbox._source(*mailbox._parse(source)) == source
+        ((found, uids),) = mailbox._parsed([source]).items()
+        assert [mailbox._source(found, uid) for uid in uids] == [source]
     else:
         with pytest.raises(RefusedError, match="mailbox_source"):
-            mailbox._parse(source)
+            mailbox._parsed([source])
 
 
 @given(NAMES, NAMES, UNIQUES)
