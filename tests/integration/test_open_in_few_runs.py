@@ -1,6 +1,8 @@
 """A mail is opened by as few runs of gpg and openssl as its verdict allows, and they decide what many runs decide."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,6 +121,18 @@ def test_without_gpgv_gpg_reads(scene: Scene, runs: list[str], monkeypatch: pyte
 
     assert runs[-2:] == [OPENED, "gpg --decrypt"]
     assert opened.sender_proof.kind is ProofKind.UNKNOWN_KEY
+
+
+def test_core_dumps_are_forbidden_before_a_tool_starts() -> None:
+    """gpg forbids them itself, and ends at once when somebody else does so meanwhile."""
+    asks = "import resource; from vault.intake.tool import confined; confined()"
+    asked = subprocess.run(
+        [sys.executable, "-c", f"{asks}; print(resource.getrlimit(resource.RLIMIT_CORE))"],
+        capture_output=True,
+        check=True,
+    )
+
+    assert asked.stdout.strip() == b"(0, 0)"
 
 
 # --- keys that came along

@@ -122,13 +122,15 @@ def _content(descriptor: int, most: int | None = None) -> bytes:
 def confined() -> None:
     """Say that this process has no network, and bounds that its children inherit: a tool starts in a third of the time.
 
-    What a tool may use beyond that is bound when it has started; it runs without a wrapper before it.
+    What a tool may use beyond that is bound when it has started; it runs without a wrapper before it. Core dumps are
+    forbidden here and not then: gpg forbids them itself, and fails when the bound sinks while it does so.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _CONFINED.add(os.getpid())
 
 
 def _bind(pid: int, limits: ChildLimits) -> None:
-    for _, kind, wanted in _bounds(limits):
+    for _, kind, wanted in _bounds(limits)[1:]:  # core dumps are forbidden already
         with contextlib.suppress(ProcessLookupError):  # it has ended
             most = _at_most(kind, wanted)
             resource.prlimit(pid, kind, (most, most))
