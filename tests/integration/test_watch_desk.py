@@ -82,11 +82,12 @@ def test_one_more_than_the_limit_is_refused_and_everything_open_opens_again(desk
         ("strange", "/identity/{ref}"),
         ("scan", "/identity/{ref}/original"),
         ("scan", "/identity/{ref}/original/pages/1.png"),
+        ("undecryptable", "/identity/{ref}/mails/0123456789abcdef"),
         ("draft", "/review/{ref}"),
         ("draft", "/review/{ref}/documents/visits.pdf"),
         ("draft", "/review/{ref}/documents/visits/pages/1.png"),
     ],
-    ids=["particulars", "scan", "scanned-page", "draft", "pdf", "page"],
+    ids=["particulars", "scan", "scanned-page", "mail", "draft", "pdf", "page"],
 )
 def test_every_way_to_open_is_refused_at_the_cap(desk: RunningDesk, name: str, path: str) -> None:
     sub = f"11{path.count('/')}{name[0]}"
