@@ -86,10 +86,10 @@ def test_one_that_can_not_be_recorded_harms_none_beside_it(clinic: Clinic, monke
     clinic.server.deliver(request(sender="unlucky@requester.example"))
     clinic.post(2)
 
-    def failing(parts: Any, connection: Any, case: Any, kind: str, particulars: Any) -> Any:
+    def failing(parts: Any, connection: Any, case: Any, kind: str, particulars: Any, **more: Any) -> Any:
         if particulars["from"] == "unlucky@requester.example":
             raise KeyError("personal words")
-        return intend_answer(parts, connection, case, kind, particulars)
+        return intend_answer(parts, connection, case, kind, particulars, **more)
 
     with monkeypatch.context() as broken:
         broken.setattr(receive, "intend_answer", failing)

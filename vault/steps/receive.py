@@ -29,7 +29,7 @@ from vault.steps.casefile import arrival_owner, case_owner, original_key
 from vault.steps.handful import Handful, Landing
 from vault.steps.mail_identity import DoorMarks, Lying, message_id_bytes, place_marks, source_bytes
 from vault.steps.parts import Parts
-from vault.steps.replying import intend_answer
+from vault.steps.replying import intend_answer, sender_marks
 from vault.steps.returned import note_on_closed, note_report
 from vault.steps.sealed_object import put_sealed
 from vault.storage.arrivals import Arrival, by_source
@@ -182,14 +182,15 @@ def commit_all(parts: Parts, several: Sequence[Stored]) -> list[Taken]:
     :raises psycopg.Error: one of them can't be recorded; each alone still may.
     """
     public = parts.service.public("case")
+    senders = sender_marks(parts, [one.incoming.particulars for one in several])
     with parts.database.connect() as connection:
         handful = Handful.open(connection, [one.landing for one in several])
-        taken = [_recorded(parts, connection, handful, one) for one in several]
+        taken = [_recorded(parts, connection, handful, *one) for one in zip(several, senders, strict=True)]
         handful.write(connection, parts.now(), public)
     return taken
 
 
-def _recorded(parts: Parts, connection: Connection, handful: Handful, stored: Stored) -> Taken:
+def _recorded(parts: Parts, connection: Connection, handful: Handful, stored: Stored, sender: bytes) -> Taken:
     incoming, landing = stored.incoming, replace(stored.landing, keys=dict(stored.landing.keys))
     known = _was(connection, handful.known.get(landing.arrival.source))
     if known is not None:
@@ -198,7 +199,7 @@ def _recorded(parts: Parts, connection: Connection, handful: Handful, stored: St
     arrival = replace(landing.arrival, case_ref=case.ref, role=role)
     handful.enter(arrival, landing, _items(case, arrival, landing, incoming))
     wanted = incoming.notice if role == "request" else None
-    notice_ref = intend_answer(parts, connection, case, wanted, incoming.particulars) if wanted else None
+    notice_ref = intend_answer(parts, connection, case, wanted, incoming.particulars, sender=sender) if wanted else None
     return Taken(case, arrival.ref, role, fresh=True, notice_ref=notice_ref)
 
 

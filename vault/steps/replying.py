@@ -6,7 +6,7 @@ stands among the case's outgoing items. Whether the sender is a patient is known
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -61,12 +61,22 @@ def _case_of(headers: MailHeaders) -> str | None:
     return found[0] if found else None
 
 
+def sender_marks(parts: Parts, several: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """Mark the addresses that answers to some arrivals would go to, with one call of the key service.
+
+    :param several: the arrivals' particulars; one without an address gets the mark of none.
+    """
+    named = [sha256(str(one.get("reply_to")).lower().encode()).digest() for one in several]
+    return parts.service.many("mac", "arrival", [("", b"sender\0" + one) for one in named])
+
+
 def intend_answer(
-    parts: Parts, connection: Connection, case: Case, notice: str, particulars: Mapping[str, Any]
+    parts: Parts, connection: Connection, case: Case, notice: str, particulars: Mapping[str, Any], *, sender: bytes
 ) -> str | None:
     """Record the intent of the answer that an arrival deserves; return its reference, None when there is none to send.
 
     :param notice: its template.
+    :param sender: the mark of the address that it goes to.
     """
     address = particulars.get("reply_to")
     if not address:
@@ -79,7 +89,6 @@ def intend_answer(
     if road == "post":
         outgoing.intend(connection, item)
         return item.ref
-    sender = parts.service.mac("arrival", b"sender\0" + sha256(str(address).lower().encode()).digest())
     return item.ref if intend_answer_of(connection, item, sender, parts.settings.replies.a_day) else None
 
 
