@@ -14,7 +14,7 @@ from vault.intake.opened import Outcome
 ROOT = Path(vault.__file__).parent
 MODULES = (
     *("mail", "agent", "apart", "layers", "armour", "openpgp", "gpg", "gpgstatus", "smime", "cms", "ber", "mime"),
-    *("tool", "sandbox"),
+    *("tool", "sandbox", "held"),
 )
 ERRORS = {"UnreadableError", "WrongUseError", "OutOfReachError"}
 NOT_OF_MAIL = {"child_function"}  # a slip of a programmer
