@@ -41,7 +41,7 @@ OPENED = (ROOT / "intake/opened.py").read_text(encoding="utf-8")
 # remarks and what spoils a signature are listed where the types describe them
 SPELLED = {
     "mail_reader_failed",
-    *re.findall(r"``((?:own|signature|signer|certificate|several|outside|html|from)_\w+)``", OPENED),
+    *re.findall(r"``((?:own|signature|signer|certificate|several|outside|html|from|text)_\w+)``", OPENED),
 }
 ROWS = [(what, outcome, re.findall(r"`(\w+)`", codes)) for what, outcome, codes in ROW.findall(SECTION)]
 TOLD = [code for _, _, codes in ROWS for code in codes]
