@@ -23,9 +23,17 @@ SOON = LIFETIME - timedelta(days=30)  # from now on: the keys end within sixty d
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[Installation]:
+def place() -> Iterator[Installation]:
     with installed() as installation:
         yield installation
+
+
+@pytest.fixture
+def house(place: Installation) -> Installation:
+    """Give the house with its board empty."""
+    with place.owner() as connection:
+        connection.execute("truncate alarms cascade")
+    return place
 
 
 @contextmanager
