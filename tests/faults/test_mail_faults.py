@@ -44,9 +44,7 @@ def clinic() -> Iterator[Clinic]:
 @pytest.fixture(autouse=True)
 def _clean(clinic: Clinic) -> Iterator[None]:
     yield
-    with suppress(VaultError):
-        clinic.receive()
-    clinic.fresh()
+    clinic.settle()
 
 
 def test_two_intakes_at_once_make_one_case_of_each(clinic: Clinic) -> None:

@@ -2,12 +2,11 @@
 
 import ssl
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 from imapclient import IMAPClient
 
-from vault.errors import OutOfReachError, RefusedError, VaultError
+from vault.errors import OutOfReachError, RefusedError
 from vault.office import open_office
 from vault.settings import Settings, SmtpSettings
 from vault.steps.notices import resend
@@ -30,12 +29,10 @@ def clinic() -> Iterator[Clinic]:
 @pytest.fixture(autouse=True)
 def _clean(clinic: Clinic) -> Iterator[None]:
     yield
-    with suppress(VaultError):
-        clinic.receive()
+    clinic.settle()
     with client_of(clinic) as client:
         for _, _, name in client.list_folders(FULL, "*"):
             client.delete_folder(name)
-    clinic.fresh()
 
 
 def client_of(clinic: Clinic) -> IMAPClient:

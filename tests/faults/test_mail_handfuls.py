@@ -3,7 +3,6 @@
 import re
 import ssl
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -36,9 +35,7 @@ def clinic() -> Iterator[Clinic]:
 @pytest.fixture(autouse=True)
 def _clean(clinic: Clinic) -> Iterator[None]:
     yield
-    with suppress(VaultError):
-        clinic.receive()
-    clinic.fresh()
+    clinic.settle()
 
 
 def put(clinic: Clinic, raw: bytes, times: int) -> None:

@@ -33,9 +33,7 @@ def clinic() -> Iterator[Clinic]:
 @pytest.fixture(autouse=True)
 def _clean(clinic: Clinic) -> Iterator[None]:
     yield
-    with suppress(VaultError):
-        clinic.receive()
-    clinic.fresh()
+    clinic.settle()
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """A clinic whose mailbox tests disturb: it takes mail in, and says what became of each message since the last look."""
 
 from collections import Counter
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from vault.domain.case import Case
+from vault.errors import VaultError
 from vault.intake.message import Mailbox
 from vault.office import open_office
 from vault.settings import Settings
@@ -47,6 +48,12 @@ class Clinic:
         for raw in mails:
             self.server.deliver(raw)
         return mails
+
+    def settle(self) -> None:
+        """Take in what still lies there, and look at it: the next test begins anew."""
+        with suppress(VaultError):
+            self.receive()
+        self.fresh()
 
     def receive(self, mailbox: Mailbox | None = None, **changes: Any) -> list[str]:
         """Run one round.
