@@ -42,13 +42,19 @@ def reading_rows(say: Callable[[str], None]) -> Iterator[Row]:
         office = made.office(OfficeName.COLLECTOR)
         bare = OwnRegister(office.database, office.keys, office.service, _AnyReceipt())
         say("reading them in batches, one by one, and without the log")
-        logged, unlogged, singly = [], [], []
+        logged: list[float] = []
+        unlogged: list[float] = []
+        singly = []
         receipts = office.log.record([_look(subject) for subject in subjects])  # makes this year's log keys
         for turn in range(_ROUNDS):
-            logged.append(_rate(len(subjects), lambda: _logged(office, subjects, BATCH)))
-            unlogged.append(_rate(len(subjects), lambda: _unlogged(bare, receipts, subjects)))
-            some = subjects[turn * SINGLES : (turn + 1) * SINGLES]
-            singly.append(_rate(len(some), partial(_logged, office, some, 1)))
+            for number, some in enumerate(_slices(subjects, BATCH)):
+                acts = [partial(_logged, office, some, BATCH), partial(_unlogged, bare, receipts, some)]
+                turned = 1 if (turn + number) % 2 else -1  # whoever goes first finds the machine otherwise
+                rates = [_rate(len(some), act) for act in acts[::turned]][::turned]
+                logged.append(rates[0])
+                unlogged.append(rates[1])
+            few = subjects[turn * SINGLES :][:SINGLES]
+            singly.append(_rate(len(few), partial(_logged, office, few, 1)))
     note = f"{ENTRIES} entries each, key unwrapped, receipt spent, decrypted"
     yield Row("logged-reads/batches", statistics.median(logged), _UNIT, limit=1_000, note=f"batches of {BATCH}; {note}")
     yield Row("logged-reads/single", statistics.median(singly), _UNIT, limit=200, note=f"a durable commit each; {note}")
