@@ -48,7 +48,7 @@ def reading_rows(say: Callable[[str], None]) -> Iterator[Row]:
         receipts = office.log.record([_look(subject) for subject in subjects])  # makes this year's log keys
         for turn in range(_ROUNDS):
             for number, some in enumerate(_slices(subjects, BATCH)):
-                acts = [partial(_logged, office, some, BATCH), partial(_unlogged, bare, receipts, some)]
+                acts = [partial(_logged, office, some, BATCH), partial(_read, bare, receipts[: len(some)], some)]
                 turned = 1 if (turn + number) % 2 else -1  # whoever goes first finds the machine otherwise
                 rates = [_rate(len(some), act) for act in acts[::turned]][::turned]
                 logged.append(rates[0])
@@ -78,11 +78,6 @@ def _logged(office: Office, subjects: Sequence[str], size: int) -> None:
     register = OwnRegister(office.database, office.keys, office.service, log)
     for some in _slices(subjects, size):
         _read(register, log.record([_look(subject) for subject in some]), some)
-
-
-def _unlogged(register: OwnRegister, receipts: Sequence[LogReceipt], subjects: Sequence[str]) -> None:
-    for some in _slices(subjects, BATCH):
-        _read(register, receipts[: len(some)], some)
 
 
 def _slices(subjects: Sequence[str], size: int) -> Iterator[Sequence[str]]:
