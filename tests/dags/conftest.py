@@ -1,6 +1,5 @@
 """The whole road once, in real Airflow processes, for every test of this folder; all of it keeps running."""
 
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -58,6 +57,3 @@ def case_when(played: Played) -> Callable[[str, Callable[[Case], bool]], Case]:
         return found[0]
 
     return wait
-
-
-REFERENCE = re.compile(r"DSR-2026-[0-9A-Z]{6}")

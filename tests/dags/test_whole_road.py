@@ -26,7 +26,8 @@ from vault.testing.patients import Patient
 from vault.testing.processes import wait_until
 from vault.testing.staff import StaffClient, airflow_assertion
 
-pytestmark = pytest.mark.airflow
+# the first test's time holds the whole road's, which says itself what was late before this cuts it off
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 Wait = Callable[[str, Callable[[Case], bool]], Case]
 
 

@@ -14,10 +14,10 @@ from vault.package.documents import Document, render_documents
 from vault.package.draft import digest
 from vault.package.letters import recipients_of
 from vault.steps.casefile import CaseFile, access, record
-from vault.steps.exceptions import shown
+from vault.steps.exceptions import each
 from vault.steps.identify import require_subject
 from vault.steps.parts import Parts
-from vault.storage.cases import append, get_case, held
+from vault.storage.cases import append, get_case
 from vault.storage.drafts import DraftRow, add_draft
 
 DRAFT = "draft"
@@ -25,12 +25,7 @@ DRAFT = "draft"
 
 def collect(parts: Parts, refs: Sequence[str]) -> list[str]:
     """Make the first draft of each identified case; return those drafted."""
-    drafted = []
-    for ref in refs:
-        with held(parts.database, ref) as mine:
-            if mine and shown(parts, ref, _collect_one):
-                drafted.append(ref)
-    return drafted
+    return each(parts, refs, _collect_one)
 
 
 def _collect_one(parts: Parts, ref: str) -> bool:

@@ -9,13 +9,13 @@ from vault.domain.request import Request
 from vault.domain.roles import Purpose
 from vault.steps.casefile import CaseFile
 from vault.steps.disclosure import log_disclosure
-from vault.steps.exceptions import shown
+from vault.steps.exceptions import each
 from vault.steps.notices import intend_notice, send_mail, send_notice, words_of
 from vault.steps.parts import Parts
 from vault.steps.receive import PARTICULARS
 from vault.steps.seal import OPENPGP, PAPER, PDF
 from vault.storage import outgoing
-from vault.storage.cases import append, events, get_case, held
+from vault.storage.cases import append, events, get_case
 from vault.storage.drafts import PackageRow, package_of
 from vault.storage.outgoing import Outgoing, outgoing_of
 
@@ -24,12 +24,7 @@ REGISTER_AUTHOR = Author("DSR Vault", "dsr-vault", "system")
 
 def deliver(parts: Parts, refs: Sequence[str]) -> list[str]:
     """Take each sealed case's package out; return those that are answered now."""
-    done = []
-    for ref in refs:
-        with held(parts.database, ref) as mine:
-            if mine and shown(parts, ref, _deliver_one):
-                done.append(ref)
-    return done
+    return each(parts, refs, _deliver_one)
 
 
 def _deliver_one(parts: Parts, ref: str) -> bool:

@@ -1,12 +1,16 @@
 """Exceptions on the board: why a case stands still, as a code, while its clock runs on."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
 
 from vault.domain.case import Event
 from vault.domain.request import ANSWERED, RequestKind
 from vault.errors import ConflictError, RefusedError, VaultError
 from vault.steps.parts import Parts
-from vault.storage.cases import append, get_case
+from vault.storage.cases import append, get_case, held
+
+_PATIENCE: Final = 5.0  # seconds to wait for a case that somebody else holds
+_CONFLICTS: Final = 3  # times that somebody else may be faster with a case; then the next run takes it
 
 
 def raise_exception(parts: Parts, ref: str, error: VaultError) -> None:
@@ -30,15 +34,33 @@ def other_right(kinds: Collection[RequestKind]) -> str | None:
     return "other_right_asked" if set(kinds) - ANSWERED else None
 
 
-def shown(parts: Parts, ref: str, step: Callable[[Parts, str], bool]) -> bool:
-    """Do one case's step; what refuses it stands on the board, and the batch goes on.
+def each(parts: Parts, refs: Sequence[str], step: Callable[[Parts, str], bool]) -> list[str]:
+    """Do a step with each case that nobody else holds; return those that moved.
+
+    Whoever holds a case has it for a moment, mostly; a case that is skipped waits minutes for the next schedule.
 
     :raises OutOfReachError: a store does not answer; the whole batch is tried again.
     """
-    try:
-        return step(parts, ref)
-    except ConflictError:  # somebody was faster; the next run sees what she made of it
-        return False
-    except RefusedError as error:
-        raise_exception(parts, ref, error)
-        return False
+    moved = []
+    for ref in refs:
+        with held(parts.database, ref, _PATIENCE) as mine:
+            if mine and shown(parts, ref, step):
+                moved.append(ref)
+    return moved
+
+
+def shown(parts: Parts, ref: str, step: Callable[[Parts, str], bool]) -> bool:
+    """Do one case's step; what refuses it stands on the board, and the batch goes on.
+
+    :param step: reads the case anew each time that it is called.
+    :raises OutOfReachError: a store does not answer; the whole batch is tried again.
+    """
+    for _ in range(_CONFLICTS):
+        try:
+            return step(parts, ref)
+        except ConflictError:  # somebody was faster, such as mail that arrived: look again at what the case is now
+            continue
+        except RefusedError as error:
+            raise_exception(parts, ref, error)
+            return False
+    return False

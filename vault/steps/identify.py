@@ -28,13 +28,13 @@ from vault.intake.openpgp import check_signature
 from vault.register.port import Register, current
 from vault.steps.attachments import with_signature
 from vault.steps.casefile import CaseFile, access, record
-from vault.steps.exceptions import shown
+from vault.steps.exceptions import each
 from vault.steps.letters import code_letter
 from vault.steps.outbox import PrintJob
 from vault.steps.parts import Parts
 from vault.steps.receive import PARTICULARS
 from vault.storage.arrivals import Arrival, take_reply, untaken_replies
-from vault.storage.cases import append, get_case, held
+from vault.storage.cases import append, get_case
 
 CANDIDATE = "candidate"
 CODE = "code"
@@ -54,12 +54,7 @@ class Candidate(Private, shows=("subject",)):
 
 def identify(parts: Parts, refs: Sequence[str]) -> list[str]:
     """Take each case a step towards a proved identity; return those that moved."""
-    moved = []
-    for ref in refs:
-        with held(parts.database, ref) as mine:
-            if mine and shown(parts, ref, _identify_one):
-                moved.append(ref)
-    return moved
+    return each(parts, refs, _identify_one)
 
 
 def _identify_one(parts: Parts, ref: str) -> bool:

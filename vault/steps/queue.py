@@ -1,13 +1,14 @@
 """What waits for a machine or a person: references only, most urgent first, in batches."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from vault.domain.calendar import HELSINKI
 from vault.domain.case import BEFORE_IDENTITY, REFERENCE, Case, CaseEvent, Event, Stage, pauses
 from vault.domain.clock import ClockAnswer, case_clock
-from vault.errors import RefusedError
+from vault.errors import ConflictError, RefusedError
 from vault.steps.parts import Parts
 from vault.storage.arrivals import cases_with_replies
 from vault.storage.cases import all_cases, append, events_of, get_case, waiting
@@ -69,13 +70,19 @@ def to_offer(parts: Parts, stage: Stage, limit: int) -> list[Offer]:
     return sorted(offers, key=lambda offer: (offer.due, offer.ref))[:limit]
 
 
-def mark_offered(parts: Parts, offers: Sequence[Offer]) -> None:
-    """Record that a human task points at each case."""
-    for offer in offers:
-        with parts.database.connect() as connection:
-            case = get_case(connection, offer.ref)
-            if case.open:
-                append(connection, case, Event.OFFERED, actor=parts.actor, at=parts.now())
+def mark_offered(parts: Parts, offers: Sequence[Offer]) -> list[Offer]:
+    """Record that a human task points at each case; return those that still wait for one."""
+    return [offer for offer in offers if _marked(parts, offer.ref)]
+
+
+def _marked(parts: Parts, ref: str) -> bool:
+    """Record one offer; False when the case is closed, or moves just now and is looked at again by the next run."""
+    with suppress(ConflictError), parts.database.connect() as connection:
+        case = get_case(connection, ref)
+        if case.open:
+            append(connection, case, Event.OFFERED, actor=parts.actor, at=parts.now())
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +131,7 @@ def waiting_batches(parts: Parts, stage: str, limit: int = 500) -> list[list[str
 
 def human_tasks(parts: Parts, stage: str, limit: int = 300) -> list[dict[str, str]]:
     """Return what a human task shows of each offered case: reference, due date, and the way to the desk."""
-    offers = to_offer(parts, Stage(stage), limit)
-    mark_offered(parts, offers)
+    offers = mark_offered(parts, to_offer(parts, Stage(stage), limit))
     room = "review" if stage == Stage.DRAFTED else "identity"
     return [
         {

@@ -19,14 +19,14 @@ from vault.domain.request import AnswerBy, Request, RequestKind
 from vault.domain.roles import Purpose
 from vault.steps.answer import assemble
 from vault.steps.disclosure import log_disclosure
-from vault.steps.exceptions import shown
+from vault.steps.exceptions import each
 from vault.steps.identify import ANSWER_KEY, read_candidate, require_subject
 from vault.steps.letters import passphrase_letter
 from vault.steps.outbox import PrintJob
 from vault.steps.parts import Parts
 from vault.steps.receive import PARTICULARS
 from vault.steps.review import RELEASE, OpenDraft, Ruling, open_draft, proved_decision
-from vault.storage.cases import append, get_case, held
+from vault.storage.cases import append, get_case
 from vault.storage.drafts import PackageRow, add_package
 
 PAPER = "paper"  # lies in the print outbox alone
@@ -46,12 +46,7 @@ class Sealed(Private, shows=("format",)):
 
 def seal(parts: Parts, refs: Sequence[str]) -> list[str]:
     """Seal each decided case's package; return those sealed. One that can't be sealed shows why on the board."""
-    done = []
-    for ref in refs:
-        with held(parts.database, ref) as mine:
-            if mine and shown(parts, ref, _seal_one):
-                done.append(ref)
-    return done
+    return each(parts, refs, _seal_one)
 
 
 def _seal_one(parts: Parts, ref: str) -> bool:

@@ -1,6 +1,7 @@
 """Cases and their appended events: every change names the version it saw, so nothing is overwritten unseen."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,6 +20,7 @@ EVENT_OF_CHANGED: Final = (
     " insert into case_events (case_ref, version, at, event, stage, actor, step, detail)"
     " select ref, version, %s::timestamptz, %s::text, stage, %s::text, %s::text, %s::jsonb from changed"
 )
+_POLL: Final = 0.1  # seconds between two looks whether a case that somebody holds is free
 _COLUMNS = "ref, channel, received_at, stage, version, language, exception, subject, merged_into"
 
 
@@ -155,15 +157,18 @@ def step_done(connection: Connection, ref: str, step: str) -> bool:
 
 
 @contextmanager
-def held(database: Database, ref: str) -> Iterator[bool]:
+def held(database: Database, ref: str, patience: float = 0.0) -> Iterator[bool]:
     """Hold a case for one worker; False when another worker has it. Ends with the connection, so a kill frees it.
 
     It is held by the session and not by a transaction, which would stand open for as long as the work takes.
+
+    :param patience: seconds to wait for another worker who has it.
     """
     number = int.from_bytes(sha256(ref.encode()).digest()[:8], "big", signed=True)
+    until = time.monotonic() + patience
     with database.lock() as connection:
-        row = connection.execute("select pg_try_advisory_lock(%s)", (number,)).fetchone()
-        mine = bool(row and row[0])
+        while not (mine := _locked(connection, number)) and time.monotonic() < until:
+            time.sleep(_POLL)
         try:
             yield mine
         except BaseException:
@@ -171,6 +176,11 @@ def held(database: Database, ref: str) -> Iterator[bool]:
                 _let_go(connection, number, mine=mine)
             raise
         _let_go(connection, number, mine=mine)
+
+
+def _locked(connection: Connection, number: int) -> bool:
+    row = connection.execute("select pg_try_advisory_lock(%s)", (number,)).fetchone()
+    return bool(row and row[0])
 
 
 def _let_go(connection: Connection, number: int, *, mine: bool) -> None:

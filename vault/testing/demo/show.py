@@ -27,6 +27,7 @@ from vault.testing.demo.finale import (
     table,
     who_looked,
 )
+from vault.testing.demo.late import where_it_stands
 from vault.testing.demo.postoffice import PostOffice
 from vault.testing.fill import fill
 from vault.testing.installation import Installation
@@ -128,6 +129,7 @@ class Show:
         until = time.monotonic() + _SECONDS
         while not self._over(installation):
             if time.monotonic() > until:
+                click.echo(where_it_stands(installation, server))
                 raise OutOfReachError("demo_late", "the road did not end in time; look at the board and Airflow's logs")
             self._post(post, server)
             for person in people:
