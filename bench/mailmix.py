@@ -65,12 +65,15 @@ def pens(installation: Installation) -> Iterator[_Pens]:
         home.close()
 
 
-def mixed_mails(tools: _Pens, count: int) -> list[Mail]:
-    """Write so many mails, each from an address of its own."""
+def mixed_mails(tools: _Pens, count: int, first: int = 0) -> list[Mail]:
+    """Write so many mails, each from an address of its own.
+
+    :param first: number of the first address.
+    """
     kinds = list(islice(cycle(KINDS), count))
     tools.write("pgp-mime with key", _letter(0))  # two writers must not make gpg's trust database at once
     with ThreadPoolExecutor(_WRITERS) as pool:
-        raws = list(pool.map(tools.write, kinds, map(_letter, range(count))))
+        raws = list(pool.map(tools.write, kinds, map(_letter, range(first, first + count))))
     return [Mail(kind, raw) for kind, raw in zip(kinds, raws, strict=True)]
 
 

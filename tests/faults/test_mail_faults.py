@@ -21,6 +21,7 @@ from vault.steps.doors import open_mailboxes
 from vault.steps.reading_mail import read_message
 from vault.steps.receive import Incoming
 from vault.steps.receive_mail import receive_mail
+from vault.steps.sealed_object import BESIDE
 from vault.storage import mailroom
 from vault.testing import dovecot
 from vault.testing.controller import ADDRESS, export_public
@@ -283,7 +284,7 @@ def test_too_large_message_is_a_case_and_lies_aside(clinic: Clinic) -> None:
 
 
 def test_sealed_original_is_durable_before_the_message_goes(clinic: Clinic) -> None:
-    clinic.post(1)
+    clinic.server.deliver(request("x " * BESIDE))
 
     class Refusing:
         def put(self, *_: object) -> None:

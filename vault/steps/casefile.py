@@ -15,6 +15,7 @@ from vault.storage.database import Connection
 from vault.storage.keys import get_item, put_items
 
 CASE_FILE = "case_file"
+ORIGINAL = "original"  # an arrival's small one, beside its case
 LEGAL_GROUND = "GDPR 6(1)(c), 9(2)(h); Act 703/2023 s. 10"
 
 
@@ -44,7 +45,7 @@ def object_context(key: str, owner: str) -> Context:
 
 
 def original_key(arrival_ref: str) -> str:
-    """Name the object that holds what arrived."""
+    """Name the object that holds what arrived, where no row of its case's database does."""
     return f"arrival/{arrival_ref}/original"
 
 
@@ -133,8 +134,16 @@ class CaseFile(Private, shows=("ref",)):
         return value
 
     def get_original(self, arrival_ref: str) -> bytes:
-        """Return the bytes of what arrived."""
-        return self.get_sealed(arrival_owner(arrival_ref), original_key(arrival_ref))
+        """Return the bytes of what arrived.
+
+        :raises KeyMissingError: it was never kept, or has been destroyed.
+        """
+        owner = arrival_owner(arrival_ref)
+        with self._parts.database.connect() as connection:
+            beside = get_item(connection, owner, ORIGINAL)
+        if beside is None:
+            return self.get_sealed(owner, original_key(arrival_ref))
+        return unseal(self._parts.keys.owner_key(owner, self._use), item_context(owner, ORIGINAL, beside[0]), beside[1])
 
     def get_sealed(self, owner: str, name: str) -> bytes:
         """Return the bytes of an object that a writer without readers sealed.

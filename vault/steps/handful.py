@@ -24,6 +24,7 @@ class Landing(Private):
     """What is written about one arrival.
 
     :param keys: owner to new key, to be sealed in the transaction.
+    :param beside: owner, name, version and envelope of what rests beside the case, not in the object store.
     :param since: when its round through the mailbox began.
     """
 
@@ -31,6 +32,7 @@ class Landing(Private):
     identity: MailIdentity | None
     keys: dict[str, bytes]
     since: datetime
+    beside: tuple[tuple[str, str, int, bytes], ...] = ()
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class Handful(Private):
         self._arrivals.append(arrival)
         self._identities.update({arrival.ref: landing.identity} if landing.identity else {})
         self._keys.update(landing.keys)
+        self._items += landing.beside
         for owner, name, value in items:
             self._items.append((owner, name, 1, sealed_item(landing.keys[owner], owner, name, value)))
 

@@ -33,6 +33,7 @@ READERS: Final = 3  # threads; each waits for gpg or openssl most of the time
 _CHUNK = 16  # messages that are opened at the same time, while as many are committed
 _CHUNK_BYTES = 8_000_000  # of them; a larger message goes alone
 _LOOKED_AT = 100_000  # messages of a mailbox; those that stay must not hide those behind them
+_UNSENT = 2  # handfuls whose acknowledgements may still wait for the mail server when the next is committed
 _TRIES = 3  # readings begun and never ended, after which a message is taken unopened
 _CONFLICTS = 3  # times that somebody else may be faster with a case
 
@@ -68,7 +69,7 @@ class MailRound(Private):
     _innocent: list[bytes] = field(default_factory=list)
     _begun: set[bytes] = field(default_factory=set)
     _sender: Executor = field(init=False)
-    _sent: Future[None] | None = None
+    _sent: deque[Future[None]] = field(default_factory=deque)  # the last acknowledgement of each handful
 
     def __post_init__(self) -> None:
         """Look at the clock: what is removed from now on was lying there."""
@@ -167,8 +168,8 @@ class MailRound(Private):
 
         :raises OutOfReachError: a store does not answer.
         """
-        if self._sent is not None:
-            self._sent.result()  # the last of the chunk before: no two chunks' words wait for the mail server
+        while len(self._sent) >= _UNSENT:
+            self._sent.popleft().result()
         several = list(readings)
         readings.clear()
         self._take(several)
@@ -194,12 +195,15 @@ class MailRound(Private):
         self.clearing.clear(
             [Lain(one.message.mailbox, one.message.source, was.arrival_ref, one.lying.kept) for one, _, was in taken]
         )
+        sending: Future[None] | None = None
         for reading, stored, was in taken:
             if was.fresh:
                 self.refs.append(was.case.ref)
             else:
                 self._innocent.append(reading.marks.source)
-            self._sent = self._sender.submit(self._acknowledge, was, stored.incoming.particulars)
+            sending = self._sender.submit(self._acknowledge, was, stored.incoming.particulars)
+        if sending is not None:
+            self._sent.append(sending)
         if away is not None:
             raise away
 

@@ -1,8 +1,8 @@
 """Receive: what came through the door becomes a case, a reply or a visible exception, exactly once.
 
-The order is the promise. The original is sealed and stored; then one transaction records
-the arrival, its case and its sealed particulars; only then may the door be emptied. A kill
-before the transaction leaves ciphertext that nothing opens; a kill after it leaves a message
+The order is the promise. What is large of the original is sealed and stored; then one transaction
+records the arrival, its case, its sealed particulars and a small original; only then may the door be
+emptied. A kill before the transaction leaves ciphertext that nothing opens; a kill after it leaves a message
 at the door that the next run recognises by its source, or by its bytes where its mailbox has
 numbered its messages anew, and removes.
 """
@@ -24,14 +24,14 @@ from vault.errors import RefusedError
 from vault.intake.held import Raw
 from vault.intake.opened import Attachment, SignedContent
 from vault.intake.reports import Report
-from vault.steps.attachments import store_attachments, store_signature
-from vault.steps.casefile import arrival_owner, case_owner, original_key
+from vault.steps.attachments import DELETE_AFTER, store_attachments, store_signature
+from vault.steps.casefile import ORIGINAL, arrival_owner, case_owner, original_key
 from vault.steps.handful import Handful, Landing
 from vault.steps.mail_identity import DoorMarks, Lying, message_id_bytes, place_marks, source_bytes
 from vault.steps.parts import Parts
 from vault.steps.replying import intend_answer, sender_marks
 from vault.steps.returned import note_on_closed, note_report
-from vault.steps.sealed_object import put_sealed
+from vault.steps.sealed_object import BESIDE, put_sealed, seal_beside
 from vault.storage.arrivals import Arrival, by_source
 from vault.storage.cases import append, get_case, open_case
 from vault.storage.database import Connection
@@ -87,7 +87,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Stored(Private):
-    """An arrival whose original lies sealed in the object store, and which no case knows yet."""
+    """An arrival that no case knows yet; its original is sealed, and what is large lies in the object store."""
 
     incoming: Incoming
     landing: Landing
@@ -139,14 +139,33 @@ def store(parts: Parts, incoming: Incoming, marks: DoorMarks | None = None) -> S
     incoming = replace(incoming, received_at=plausible(incoming.received_at, parts.now()))
     arrival_ref = secrets.token_hex(8)
     keys: dict[str, bytes] = {}
-    if incoming.original is not None:
-        owner = arrival_owner(arrival_ref)
-        keys[owner] = put_sealed(parts, owner, original_key(arrival_ref), incoming.original)
+    beside = _original(parts, arrival_ref, incoming, keys)
     stored = store_attachments(parts, arrival_ref, incoming.attachments, incoming.particulars, keys)
     stored = store_signature(parts, arrival_ref, incoming.signed, stored, keys)
     incoming = replace(incoming, particulars=stored, original=None, attachments=(), signed=None)
     marks = marks or place_marks(parts, [(incoming.source, incoming.lying)], parts.now())[0]
-    return Stored(incoming, _landing(parts, arrival_ref, incoming, marks, keys))
+    return Stored(incoming, replace(_landing(parts, arrival_ref, incoming, marks, keys), beside=beside))
+
+
+def _original(
+    parts: Parts, arrival_ref: str, incoming: Incoming, keys: dict[str, bytes]
+) -> tuple[tuple[str, str, int, bytes], ...]:
+    """Seal the original, and store it unless it is small; return the row that it becomes beside its case.
+
+    One that shows an identity document lies in the store, however small: the keeper, who reads no row of a
+    case, destroys it there (:mod:`vault.steps.identity_copies`).
+
+    :param keys: its key is added.
+    """
+    original, owner = incoming.original, arrival_owner(arrival_ref)
+    if original is None:
+        return ()
+    copies = any(words.get(DELETE_AFTER) for words in incoming.particulars.get("attachments", ()))
+    if isinstance(original, bytes) and len(original) <= BESIDE and not copies:
+        keys[owner], row = seal_beside(owner, ORIGINAL, original)
+        return (row,)
+    keys[owner] = put_sealed(parts, owner, original_key(arrival_ref), original)
+    return ()
 
 
 def _landing(parts: Parts, arrival_ref: str, incoming: Incoming, marks: DoorMarks, keys: dict[str, bytes]) -> Landing:

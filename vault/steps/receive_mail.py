@@ -16,7 +16,7 @@ from vault.steps.mail_round import READERS, MailRound
 from vault.steps.mail_tools import mail_tools
 from vault.steps.parts import Parts
 
-_ENOUGH = 200  # messages a run
+_ENOUGH = 1_000  # messages a run: its readers start once
 
 
 def receive_mail(parts: Parts, mailbox: Mailbox | None = None, limit: int = _ENOUGH) -> list[str]:

@@ -1,14 +1,28 @@
-"""One object goes sealed to its place in the store, a large one in pieces: it never stands sealed whole in memory."""
+"""What goes sealed to its place: small beside its case, else to the store, and what is large in pieces.
+
+A large one never stands sealed whole in memory.
+"""
 
 from collections.abc import Iterable
 from typing import Final
 
 from vault.crypto.envelope import new_key, pieces_of, seal, seal_pieces
 from vault.intake.held import Held, no_room, temporary_file
-from vault.steps.casefile import object_context
+from vault.steps.casefile import item_context, object_context
 from vault.steps.parts import Parts
 
+BESIDE: Final = 32_768  # bytes of what may rest as a row beside its case: most mails without files
 _AT_ONCE: Final = 1_048_576  # bytes that are sealed in memory
+
+
+def seal_beside(owner: str, name: str, content: bytes) -> tuple[bytes, tuple[str, str, int, bytes]]:
+    """Seal what is small under a new key.
+
+    :param content: of :data:`BESIDE` bytes at most.
+    :returns: the key; and owner, name, version and envelope of the row to be written.
+    """
+    key = new_key()
+    return key, (owner, name, 1, seal(key, item_context(owner, name, 1), content))
 
 
 def put_sealed(parts: Parts, owner: str, name: str, content: bytes | Held | Iterable[bytes]) -> bytes:

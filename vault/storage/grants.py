@@ -103,7 +103,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "mail_tries": (select(), insert(), update("tries last_at"), delete()),
         "mail_answers": (select(), insert(), delete()),
         "sealed_keys": (insert(),),
-        "sealed_items": (insert(rows=both(one_of("name", "particulars", "reply"), number("version", 1))),),
+        "sealed_items": (insert(rows=both(one_of("name", "particulars", "reply", "original"), number("version", 1))),),
         "outgoing": _SENDS,
         "alarms": (  # that its own keys end, and nothing else: it writes no log and hears of no honey
             select("ref code actor case_ref last_at closed_at count detail", rows=_KEYS_END),
