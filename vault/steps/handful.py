@@ -13,7 +13,7 @@ from vault.crypto.boxes import seal_key
 from vault.domain.private import Private
 from vault.steps.casefile import sealed_item
 from vault.storage import mailroom
-from vault.storage.arrivals import Arrival, add_arrivals, by_digest, by_ref, by_source
+from vault.storage.arrivals import Arrival, add_arrivals, by_digest
 from vault.storage.database import Connection
 from vault.storage.keys import add_sealed_keys, put_items
 from vault.storage.mailroom import MailIdentity
@@ -53,14 +53,10 @@ class Handful(Private):
     @classmethod
     def open(cls, connection: Connection, landings: Sequence[Landing]) -> "Handful":
         """Let nobody else decide about these contents until the transaction ends, and look up what is known of them."""
-        named = {one.arrival.source: one.identity for one in landings if one.identity}
-        digests, since = [one.arrival.digest for one in landings], min(one.since for one in landings)
-        mailroom.serialise(connection, [*digests, *(identity.content for identity in named.values())])
-        known = by_source(connection, [one.arrival.source for one in landings])
-        moved = mailroom.renumbered(connection, list(named.values()), since) if named else {}
-        for source, identity in named.items():
-            earlier = by_ref(connection, moved[identity]) if identity in moved else None
-            known.update({source: earlier} if earlier else {})
+        places = {one.arrival.source: one.identity for one in landings}
+        digests = [one.arrival.digest for one in landings]
+        mailroom.serialise(connection, [*digests, *(one.content for one in places.values() if one)])
+        known = mailroom.taken_before(connection, places, min(one.since for one in landings))
         return cls(known, by_digest(connection, digests))
 
     def enter(self, arrival: Arrival, landing: Landing, items: Iterable[tuple[str, str, dict[str, Any]]]) -> None:

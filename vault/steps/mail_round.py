@@ -26,8 +26,6 @@ from vault.steps.receive import Incoming, Stored, Taken, commit, commit_all, sto
 from vault.steps.receive_post import acknowledge
 from vault.steps.unopened import too_large, unread
 from vault.storage import mailroom
-from vault.storage.arrivals import by_source
-from vault.storage.database import Connection
 
 READERS: Final = 3  # threads; each waits for gpg or openssl most of the time
 _CHUNK = 16  # messages that are opened at the same time, while as many are committed
@@ -114,7 +112,7 @@ class MailRound(Private):
         places = [(message.source, one) for message, one in zip(chunk, lying, strict=True)]
         marks = place_marks(self.parts, places, self.clearing.since)
         with self.parts.database.connect() as connection:
-            known = _arrivals_of(connection, marks)
+            known = mailroom.taken_before(connection, {one.source: one.identity for one in marks}, self.clearing.since)
             new = [one.source for one in marks if one.source not in known]
             before = mailroom.tried(connection, new)
             mailroom.begin(connection, [mark for mark in new if mark not in before], self.parts.now())
@@ -125,7 +123,7 @@ class MailRound(Private):
             self.clearing.names.add(message.mailbox)
             if named.source in known:
                 self._innocent.append(named.source)
-                found.append(Lain(message.mailbox, message.source, known[named.source], one.kept))
+                found.append(Lain(message.mailbox, message.source, known[named.source].ref, one.kept))
             elif named.source in before:
                 self._alone(message, one, named, ahead, pending)
             else:
@@ -263,17 +261,6 @@ class MailRound(Private):
     def _record(self) -> None:
         self.clearing.record(self._innocent)
         self._innocent = []
-
-
-def _arrivals_of(connection: Connection, marks: Sequence[DoorMarks]) -> dict[bytes, str]:
-    """Return the arrivals that messages were recorded as, by their place or by their bytes; by the place's mark."""
-    known = {source: arrival.ref for source, arrival in by_source(connection, [one.source for one in marks]).items()}
-    since = min(one.since for one in marks)
-    moved = mailroom.renumbered(connection, [one.identity for one in marks if one.identity], since)
-    for one in marks:
-        if one.identity in moved:
-            known.setdefault(one.source, moved[one.identity])
-    return known
 
 
 def _chunks(mailbox: Mailbox) -> Generator[list[Message], None, None]:

@@ -93,11 +93,6 @@ class Stored(Private):
     landing: Landing
 
 
-def source_mac(parts: Parts, source: str) -> bytes:
-    """Recognise a place at the door without storing its name."""
-    return parts.service.mac("arrival", source_bytes(source))
-
-
 def plausible(moment: datetime, now: datetime) -> datetime:
     """Return when something arrived: what the door's clock says, unless that lies ahead or longer than a year back.
 
@@ -107,8 +102,8 @@ def plausible(moment: datetime, now: datetime) -> datetime:
 
 
 def already_taken(parts: Parts, source: str) -> Taken | None:
-    """Return what an earlier run made of this source, or None."""
-    return _taken(parts, source_mac(parts, source))
+    """Return what an earlier run made of this source, or None; its name is stored nowhere."""
+    return _taken(parts, parts.service.mac("arrival", source_bytes(source)))
 
 
 def _taken(parts: Parts, mark: bytes) -> Taken | None:

@@ -45,7 +45,12 @@ def by_source(connection: Connection, sources: Sequence[bytes]) -> dict[bytes, A
 
 def by_ref(connection: Connection, ref: str) -> Arrival | None:
     """Return one arrival."""
-    return next(iter(_where(connection, "ref = %s", ref)), None)
+    return by_refs(connection, [ref]).get(ref)
+
+
+def by_refs(connection: Connection, refs: Sequence[str]) -> dict[str, Arrival]:
+    """Return arrivals by their references."""
+    return {one.ref: one for one in _where(connection, "ref = any(%s)", list(refs))}
 
 
 def by_digest(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, Arrival]:

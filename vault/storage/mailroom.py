@@ -6,8 +6,15 @@ Every mark is a MAC under a key that stays in the key service, as in :mod:`vault
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from vault.storage.arrivals import Arrival, by_refs, by_source
 from vault.storage.database import Connection
+
+SAME_BYTES: Final = (
+    "select content, mailbox, numbering, arrival_ref from mail_identities where content = any(%s)"
+    " and (removed_at is null or removed_at >= %s) order by recorded_at desc"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +56,26 @@ def add_identities(connection: Connection, identities: Mapping[str, MailIdentity
     )
 
 
-def renumbered(connection: Connection, identities: Sequence[MailIdentity], since: datetime) -> dict[MailIdentity, str]:
-    """Return the arrivals that these very messages were recorded as under another numbering.
+def taken_before(
+    connection: Connection, places: Mapping[bytes, MailIdentity | None], since: datetime
+) -> dict[bytes, Arrival]:
+    """Return what was made of these very messages before, by the mark of the place where each lies now.
 
-    A message whose removal was recorded before was another one: this copy came later.
+    A message is known by its place, else by its bytes under another numbering. One whose removal was recorded
+    before was another one: this copy came later.
 
+    :param places: the mark of each place, with the identity of a mail.
     :param since: when the messages were looked for at their door.
     """
-    rows = connection.execute(
-        "select content, mailbox, numbering, arrival_ref from mail_identities where content = any(%s)"
-        " and (removed_at is null or removed_at >= %s) order by recorded_at desc",
-        ([one.content for one in identities], since),
-    ).fetchall()
+    found = by_source(connection, list(places))
+    named = {source: one for source, one in places.items() if one is not None and source not in found}
+    moved = _renumbered(connection, list(named.values()), since) if named else {}
+    arrivals = by_refs(connection, list(moved.values())) if moved else {}
+    return found | {source: arrivals[moved[one]] for source, one in named.items() if one in moved}
+
+
+def _renumbered(connection: Connection, identities: Sequence[MailIdentity], since: datetime) -> dict[MailIdentity, str]:
+    rows = connection.execute(SAME_BYTES, ([one.content for one in identities], since)).fetchall()
     found = [(bytes(content), bytes(mailbox), bytes(numbering), str(ref)) for content, mailbox, numbering, ref in rows]
     return {
         one: ref
