@@ -70,7 +70,7 @@ def test_a_reference_that_is_taken_already_costs_no_message(
     def unlucky(year: int, chance: int) -> str:
         return first.ref if next(drawn) == 0 else draw(year, chance)
 
-    monkeypatch.setattr(receive, "reference", unlucky)
+    monkeypatch.setattr("vault.steps.case_of.reference", unlucky)
     clinic.post(number)
     clinic.receive()
 

@@ -16,28 +16,24 @@ from typing import Any
 
 import psycopg
 
-from vault.crypto.envelope import new_key
-from vault.domain.calendar import HELSINKI
-from vault.domain.case import REFERENCE_SPACE, Case, Channel, Event, Stage, reference
+from vault.domain.case import Case, Channel
 from vault.domain.private import Private
-from vault.errors import RefusedError
 from vault.intake.held import Raw
 from vault.intake.opened import Attachment, SignedContent
 from vault.intake.reports import Report
 from vault.steps.attachments import DELETE_AFTER, store_attachments, store_signature
+from vault.steps.case_of import REPLY, case_of
 from vault.steps.casefile import ORIGINAL, arrival_owner, case_owner, original_key
 from vault.steps.handful import Handful, Landing
 from vault.steps.mail_identity import DoorMarks, Lying, message_id_bytes, place_marks, source_bytes
 from vault.steps.parts import Parts
 from vault.steps.replying import intend_answer, sender_marks
-from vault.steps.returned import note_on_closed, note_report
 from vault.steps.sealed_object import BESIDE, put_sealed, seal_beside
 from vault.storage.arrivals import Arrival, by_source
-from vault.storage.cases import append, get_case, open_case
+from vault.storage.cases import get_case
 from vault.storage.database import Connection
 
 PARTICULARS = "particulars"
-REPLY = "reply"
 _OLDEST = timedelta(days=366)  # a door's clock that says more than this is wrong, not late
 
 
@@ -209,7 +205,7 @@ def _recorded(parts: Parts, connection: Connection, handful: Handful, stored: St
     known = _was(connection, handful.known.get(landing.arrival.source))
     if known is not None:
         return known
-    case, role = _case_of(parts, connection, incoming, landing, handful.twins.get(landing.arrival.digest))
+    case, role = case_of(parts, connection, incoming, landing, handful.twins.get(landing.arrival.digest))
     arrival = replace(landing.arrival, case_ref=case.ref, role=role)
     handful.enter(arrival, landing, _items(case, arrival, landing, incoming))
     wanted = incoming.notice if role == "request" else None
@@ -225,65 +221,3 @@ def _items(
         yield arrival_owner(arrival.ref), REPLY, incoming.particulars
     elif case_owner(case.ref) in landing.keys:
         yield case_owner(case.ref), PARTICULARS, {**incoming.particulars, "arrival": arrival.ref}
-
-
-def _case_of(
-    parts: Parts, connection: Connection, incoming: Incoming, landing: Landing, twin: Arrival | None
-) -> tuple[Case, str]:
-    """Find or open the case that an arrival belongs to, and say what it is there.
-
-    :param twin: the first arrival with the same content, if there is one.
-    """
-    arrival, keys = landing.arrival, landing.keys
-    known = _case_answered(connection, incoming)
-    if incoming.report is not None and known is not None:
-        return note_report(parts, connection, known, incoming.report, arrival.ref), "notice"
-    if known is None or twin is not None:
-        case, role = _new_case(parts, connection, incoming, twin, keys)
-        if incoming.report is not None and twin is None:
-            case = note_on_closed(parts, connection, case, incoming.report)
-        return case, role
-    detail = {"arrival": arrival.ref}
-    case = append(connection, known, Event.REPLY_ARRIVED, actor=parts.actor, at=parts.now(), detail=detail)
-    keys.setdefault(arrival_owner(arrival.ref), new_key())
-    return case, REPLY
-
-
-def _case_answered(connection: Connection, incoming: Incoming) -> Case | None:
-    if incoming.case_ref is None:
-        return None
-    try:
-        case = get_case(connection, incoming.case_ref)
-    except RefusedError:
-        return None
-    return case if case.open else None
-
-
-def _new_case(
-    parts: Parts, connection: Connection, incoming: Incoming, twin: Arrival | None, keys: dict[str, bytes]
-) -> tuple[Case, str]:
-    year = incoming.received_at.astimezone(HELSINKI).year
-    exception = "automatic_message" if incoming.report else incoming.exception
-    case = Case(
-        ref=reference(year, secrets.randbelow(REFERENCE_SPACE)),
-        channel=incoming.channel,
-        received_at=incoming.received_at,
-        stage=Stage.RECEIVED,
-        version=1,
-        language=incoming.language,
-        exception=None if twin else exception,
-    )
-    open_case(connection, case, actor=parts.actor, at=parts.now())
-    keys[case_owner(case.ref)] = new_key()
-    if twin is None:
-        return case, "request"
-    merged = append(
-        connection,
-        case,
-        Event.FOUND_DUPLICATE,
-        actor=parts.actor,
-        at=parts.now(),
-        detail={"into": twin.case_ref},
-        merged_into=twin.case_ref,
-    )
-    return merged, "duplicate"
