@@ -15,12 +15,11 @@ from bench.mailmix import Mail, mixed_mails, pens, plain_mails
 from bench.rows import Row
 from vault.errors import OutOfReachError
 from vault.settings import Settings
-from vault.steps.receive_mail import receive_mail
 from vault.testing.cast import deliverer
 from vault.testing.installation import Installation, installed
 
 MAILS, ROUNDS = 1_000, 3  # as many as one run takes, so many times
-_MANY, _STEP = 10_000, 1_000
+_MANY = 10_000
 _LARGE = 50 * 2**20  # bytes
 _UNIT = "mails/s"
 
@@ -46,7 +45,8 @@ def _speed(installation: Installation, say: Callable[[str], None]) -> Iterator[R
             for mail in mails:
                 drop(mail.raw)
             bare.append(_rate(MAILS, partial(_bare, mails, installation.settings())))
-            ours.append(_rate(MAILS, partial(_receive, installation)))
+            ((seconds, _),) = _taken(installation, 1)
+            ours.append(MAILS / seconds)
             say(f"{MAILS} mails, {ours[-1]:.1f} a second, bare {bare[-1]:.1f}")
     taken = _count(installation)
     if taken != ROUNDS * MAILS:
@@ -58,11 +58,6 @@ def _speed(installation: Installation, say: Callable[[str], None]) -> Iterator[R
     yield Row(
         "mail/lost-or-doubled", abs(ROUNDS * MAILS - taken), "mails", limit=0, at_most=True, note=f"of {ROUNDS * MAILS}"
     )
-
-
-def _receive(installation: Installation) -> None:
-    with installation.office("intake") as parts:
-        receive_mail(parts, limit=MAILS)
 
 
 def _count(installation: Installation) -> int:
@@ -106,7 +101,7 @@ def _large(installation: Installation, say: Callable[[str], None]) -> Row:
     words = b"\r\n".join(row for row in head.split(b"\r\n") if not row.lower().startswith(b"content-"))
     body = b"\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     deliverer(installation)(words + body + line * (_LARGE // len(line)))
-    (peak,) = _peaks(installation, 1)
+    ((_, peak),) = _taken(installation, 1)
     return Row("mail/large-memory", peak, "MiB", limit=200, at_most=True, note="resident, while taking one of 50 MiB")
 
 
@@ -115,17 +110,17 @@ def _memory(installation: Installation, say: Callable[[str], None]) -> Iterator[
     drop = deliverer(installation)
     for raw in plain_mails(_MANY, 2 * ROUNDS * MAILS):
         drop(raw)
-    peaks = _peaks(installation, _MANY // _STEP)
+    peaks = [peak for _, peak in _taken(installation, _MANY // MAILS)]
     growth = peaks[-1] - peaks[0]
-    note = f"resident at most after {_STEP} mails {peaks[0]:.0f} MiB, after {_MANY} {peaks[-1]:.0f} MiB"
+    note = f"resident at most after {MAILS} mails {peaks[0]:.0f} MiB, after {_MANY} {peaks[-1]:.0f} MiB"
     yield Row("mail/memory-growth", max(0.0, growth), "MiB", limit=16, at_most=True, note=note)
 
 
-def _peaks(installation: Installation, rounds: int) -> list[float]:
-    """Take in so many rounds in a process of its own; return its peak memory in MiB after each."""
-    command = [sys.executable, "-m", "bench.mailpeaks", str(installation.config), str(rounds), str(_STEP)]
+def _taken(installation: Installation, rounds: int) -> list[tuple[float, float]]:
+    """Take in so many rounds in a process of its own; return each one's seconds and peak memory in MiB."""
+    command = [sys.executable, "-m", "bench.mailtaking", str(installation.config), str(rounds), str(MAILS)]
     done = subprocess.run(command, capture_output=True, check=True, cwd=Path(__file__).parents[1])
-    return [float(peak) for peak in json.loads(done.stdout)]
+    return [(float(seconds), float(peak)) for seconds, peak in json.loads(done.stdout)]
 
 
 def _rate(count: int, act: Callable[[], None]) -> float:

@@ -23,13 +23,13 @@ with DAG(
     def receive() -> list[str]:
         """Open a case for each letter in the folder; return references."""
         from vault.office import open_office
-        from vault.steps.queue import to_identify
+        from vault.steps.queue import anything_new
         from vault.steps.receive_post import receive_post
 
         with open_office("intake") as parts:
             taken = receive_post(parts)
-            waiting = to_identify(parts, 1)  # taken by a run that was killed before it could say so, too
-        if not (taken or waiting):
+            new = anything_new(parts, taken)
+        if not new:
             raise AirflowSkipException("nothing arrived")
         return taken
 

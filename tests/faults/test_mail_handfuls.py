@@ -2,6 +2,8 @@
 
 import re
 import ssl
+import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import count
@@ -13,7 +15,7 @@ from imapclient import IMAPClient
 from vault.domain.case import Stage, reference
 from vault.errors import OutOfReachError, VaultError
 from vault.intake.mailbox import Mailbox
-from vault.steps import receive
+from vault.steps import mail_round, receive
 from vault.steps.doors import open_mailboxes
 from vault.steps.replying import intend_answer
 from vault.testing.controller import ADDRESS
@@ -22,6 +24,7 @@ from vault.testing.installation import installed
 from vault.testing.mailclinic import Clinic, request
 from vault.testing.mailfaults import Disturbed, cannot_remove, renumber
 from vault.testing.mails import Letter, plain_mail
+from vault.testing.processes import wait_until
 
 ROLE = "select count(*) from arrivals where role = '%s'"
 
@@ -158,3 +161,27 @@ def test_a_clock_that_steps_between_taking_and_removing(clinic: Clinic, step: ti
 
     assert [case.stage for case in clinic.fresh()] == [Stage.RECEIVED] * 4
     assert clinic.left() == 0
+
+
+def test_two_handfuls_of_answers_wait_for_a_slow_mail_server_and_no_third(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, answered = threading.Event(), count()
+
+    def slow(*_: object) -> None:
+        assert answer.wait(60)
+        next(answered)
+
+    monkeypatch.setattr(mail_round, "acknowledge", slow)
+    clinic.post(4 * 16)
+    run = threading.Thread(target=clinic.receive)
+    run.start()
+    try:
+        wait_until(lambda: len(clinic.cases()) - len(clinic.known) >= 2 * 16, "two handfuls")
+        time.sleep(1.5)  # three more would be committed in that time
+        assert len(clinic.fresh()) == 2 * 16
+    finally:
+        answer.set()
+        run.join(60)
+    assert len(clinic.fresh()) == 2 * 16
+    assert next(answered) == 4 * 16

@@ -72,17 +72,23 @@ def test_a_small_mail_lies_beside_its_case_and_opens_as_it_came(road: Road) -> N
     assert seen(road, ref, arrival).endswith(raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
 
 
-@pytest.mark.parametrize(("over", "flagged", "beside"), [(0, None, True), (1, None, False), (0, "identity", False)])
-def test_what_is_larger_or_shows_an_identity_document_lies_in_the_store(
-    road: Road, over: int, flagged: str | None, beside: bool
+@pytest.mark.parametrize(
+    ("over", "flagged", "channel", "beside"),
+    [
+        (0, None, Channel.MAIL, True),
+        (1, None, Channel.MAIL, False),
+        (0, "identity", Channel.MAIL, False),
+        (0, None, Channel.POST, False),
+    ],
+)
+def test_what_is_larger_or_scanned_or_shows_an_identity_document_lies_in_the_store(
+    road: Road, over: int, flagged: str | None, channel: Channel, beside: bool
 ) -> None:
     original = secrets.token_bytes(BESIDE + over)
     file = Attachment("passport.jpg", "image/jpeg", b"a picture")
     told = {"attachments": [{"name": file.name, "type": file.type, "delete_after": flagged}]}
     with road.installation.office("intake") as parts:
-        came = Incoming(
-            Channel.MAIL, secrets.token_hex(8), original, original, parts.now(), "fi", told, attachments=(file,)
-        )
+        came = Incoming(channel, secrets.token_hex(8), original, original, parts.now(), "fi", told, attachments=(file,))
         taken = receive.take(parts, came)
 
     assert bool(rows(road, taken.arrival_ref)) is beside
@@ -121,12 +127,12 @@ def test_a_row_that_was_moved_to_another_arrival_opens_nothing(road: Road) -> No
 def test_nothing_of_it_is_left_when_its_case_is_purged(road: Road) -> None:
     ref, arrival = take(road, mail(road))
     with road.installation.office("desk") as parts:
-        CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=REGISTRAR).get_original(arrival)
         check.close_as(parts, REGISTRAR, ref, Event.CALLED_OFF, "Called off.")
-    with road.installation.office("keeper") as parts:
-        purge_case(parts, road.at(ref))
-
+        before = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=REGISTRAR)
+        assert before.get_original(arrival)
+        with road.installation.office("keeper") as keeper:
+            purge_case(keeper, road.at(ref))
+        with pytest.raises(KeyMissingError):
+            before.get_original(arrival)
     assert rows(road, arrival) == []
     assert stored(road, arrival) == []
-    with road.installation.office("desk") as parts, pytest.raises(KeyMissingError):
-        CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=REGISTRAR).get_original(arrival)

@@ -28,6 +28,18 @@ def test_the_nine_dags_are_there() -> None:
     assert {path.stem for path in PLUGINS} == {"dsr_desk", "dsr_triggers"}
 
 
+@pytest.mark.parametrize("name", ["receive_mail", "receive_post"])
+def test_a_door_that_took_nothing_still_calls_for_what_waits(name: str) -> None:
+    (task,) = [
+        node
+        for node in ast.walk(ast.parse((ROOT / "dags" / f"{name}.py").read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    ]
+    (skip,) = [node for node in ast.walk(task) if isinstance(node, ast.If)]
+    assert ast.unparse(skip).startswith("if not new:\n    raise AirflowSkipException")
+    assert "new = anything_new(parts, taken)" in ast.unparse(task)
+
+
 @pytest.mark.parametrize("path", DAGS, ids=lambda path: path.stem)
 def test_a_dag_file_has_at_most_sixty_lines(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 60

@@ -4,9 +4,11 @@
 server answered for it: such a message is never sent again by a machine.
 """
 
+import math
 import re
 import smtplib
 import ssl
+import time
 from contextlib import suppress
 from email.message import EmailMessage
 from pathlib import Path
@@ -20,6 +22,7 @@ from vault.settings import SmtpSettings, read_secret
 Sending: TypeAlias = Literal["sent", "refused", "later", "unclear"]
 
 _SECONDS = 60.0  # for one answer of the server
+_AWAY = 60.0  # seconds after which one that did not answer is tried again
 _OK, _FORWARDED, _CLOSING, _PERMANENT = 250, 251, 421, 500
 _BARE = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+", re.ASCII)  # RFC 5322 section 3.4.1: dot-atom
 _NOT_DATA = (OSError, smtplib.SMTPException)  # SMTPException covers a line that the server closed
@@ -28,7 +31,7 @@ _NOT_DATA = (OSError, smtplib.SMTPException)  # SMTPException covers a line that
 class Courier(Private):
     """Sends messages over one line, which is kept between them; one that the server closed meanwhile is made anew.
 
-    A server that is away is tried once: whoever has a hundred messages must not wait a minute for each.
+    A server that is away is tried once a minute: whoever has a hundred messages must not wait a minute for each.
     """
 
     def __init__(self, settings: SmtpSettings) -> None:
@@ -38,7 +41,7 @@ class Courier(Private):
         """
         self._settings = settings
         self._kept: _Line | None = None
-        self._away = False
+        self._away_until = -math.inf
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +56,7 @@ class Courier(Private):
             given the message, or said no for now. ``unclear``: nobody knows.
         :raises WrongUseError: a secret or the authority's file is missing, or a password would go over an open line.
         """
-        if self._away:
+        if time.monotonic() < self._away_until:
             return "later"
         recipient, data = _recipient(message), message.as_bytes(policy=READY)
         if self._kept is not None:
@@ -63,7 +66,7 @@ class Courier(Private):
         try:
             self._kept = _signed_in(self._settings)
         except _NOT_DATA:
-            self._away = True
+            self._away_until = time.monotonic() + _AWAY
             return "later"
         try:
             return self._over(self._kept, recipient, data)

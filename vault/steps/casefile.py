@@ -45,7 +45,7 @@ def object_context(key: str, owner: str) -> Context:
 
 
 def original_key(arrival_ref: str) -> str:
-    """Name the object that holds what arrived, where no row of its case's database does."""
+    """Name the object that holds what arrived, unless it is small: then a row does."""
     return f"arrival/{arrival_ref}/original"
 
 

@@ -1,6 +1,7 @@
 """Exceptions on the board: why a case stands still, as a code, while its clock runs on."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Final
 
 from vault.domain.case import Event
@@ -9,24 +10,26 @@ from vault.errors import ConflictError, RefusedError, VaultError
 from vault.steps.parts import Parts
 from vault.storage.cases import append, get_case, held
 
-_PATIENCE: Final = 5.0  # seconds to wait for a case that somebody else holds
+PATIENCE: Final = 5.0  # seconds to wait for a case that somebody else holds
 _CONFLICTS: Final = 3  # times that somebody else may be faster with a case; then the next run takes it
 
 
 def raise_exception(parts: Parts, ref: str, error: VaultError) -> None:
-    """Show on the board why a case stands still; the clock runs on."""
-    with parts.database.connect() as connection:
-        case = get_case(connection, ref)
-        if case.exception != error.code:
-            append(
-                connection,
-                case,
-                Event.EXCEPTION_RAISED,
-                actor=parts.actor,
-                at=parts.now(),
-                detail={"exception": error.code},
-                exception=error.code,
-            )
+    """Show on the board why a case stands still; the clock runs on. One that moves all the time stands not still."""
+    for _ in range(_CONFLICTS):
+        with suppress(ConflictError), parts.database.connect() as connection:
+            case = get_case(connection, ref)
+            if case.exception != error.code:
+                append(
+                    connection,
+                    case,
+                    Event.EXCEPTION_RAISED,
+                    actor=parts.actor,
+                    at=parts.now(),
+                    detail={"exception": error.code},
+                    exception=error.code,
+                )
+            return
 
 
 def other_right(kinds: Collection[RequestKind]) -> str | None:
@@ -43,7 +46,7 @@ def each(parts: Parts, refs: Sequence[str], step: Callable[[Parts, str], bool]) 
     """
     moved = []
     for ref in refs:
-        with held(parts.database, ref, _PATIENCE) as mine:
+        with held(parts.database, ref, PATIENCE) as mine:
             if mine and shown(parts, ref, step):
                 moved.append(ref)
     return moved

@@ -31,7 +31,8 @@ READERS: Final = 3  # threads; each waits for gpg or openssl most of the time
 _CHUNK = 16  # messages that are opened at the same time, while as many are committed
 _CHUNK_BYTES = 8_000_000  # of them; a larger message goes alone
 _LOOKED_AT = 100_000  # messages of a mailbox; those that stay must not hide those behind them
-_UNSENT = 2  # handfuls whose acknowledgements may still wait for the mail server when the next is committed
+_AHEAD = 2  # handfuls that are opened while one is committed
+_UNSENT = 2  # handfuls whose acknowledgements may wait for the mail server: so many are committed, and no third
 _TRIES = 3  # readings begun and never ended, after which a message is taken unopened
 _CONFLICTS = 3  # times that somebody else may be faster with a case
 
@@ -67,6 +68,7 @@ class MailRound(Private):
     _innocent: list[bytes] = field(default_factory=list)
     _begun: set[bytes] = field(default_factory=set)
     _sender: Executor = field(init=False)
+    _ahead: deque[list[_Reading]] = field(default_factory=deque)  # handfuls that are being opened, oldest first
     _sent: deque[Future[None]] = field(default_factory=deque)  # the last acknowledgement of each handful
 
     def __post_init__(self) -> None:
@@ -79,17 +81,14 @@ class MailRound(Private):
         :raises OutOfReachError: a store does not answer, or the mailbox; what was opened is taken first.
         """
         room = limit
-        pending: deque[_Reading] = deque()
         chunks = _chunks(self.mailbox)
         with ThreadPoolExecutor(1, thread_name_prefix="send") as self._sender, self._blameless():
             try:
                 while room > 0 and (chunk := next(chunks, None)):
-                    ahead = self._begin(chunk[:room], pending)
-                    room -= len(ahead)
-                    self._finish(pending)
-                    pending = ahead
+                    room -= self._begin(chunk[:room])
+                    self._finish(_AHEAD)
             finally:
-                self._finish(pending)
+                self._finish(0)
                 chunks.close()
                 self.mailbox.close()
         if room > 0:
@@ -106,8 +105,8 @@ class MailRound(Private):
                 self._record()
             raise
 
-    def _begin(self, chunk: list[Message], pending: "deque[_Reading]") -> "deque[_Reading]":
-        """Clear away what is known, count what is new as begun, and start opening it."""
+    def _begin(self, chunk: list[Message]) -> int:
+        """Clear away what is known, count what is new as begun, and start opening it; return how many are opened."""
         lying = [Lying.of(message) for message in chunk]
         places = [(message.source, one) for message, one in zip(chunk, lying, strict=True)]
         marks = place_marks(self.parts, places, self.clearing.since)
@@ -117,7 +116,7 @@ class MailRound(Private):
             before = mailroom.tried(connection, new)
             mailroom.begin(connection, [mark for mark in new if mark not in before], self.parts.now())
         self._begun.update(new)
-        ahead: deque[_Reading] = deque()
+        self._ahead.append([])
         found: list[Lain] = []
         for message, one, named in zip(chunk, lying, marks, strict=True):
             self.clearing.names.add(message.mailbox)
@@ -125,11 +124,11 @@ class MailRound(Private):
                 self._innocent.append(named.source)
                 found.append(Lain(message.mailbox, message.source, known[named.source].ref, one.kept))
             elif named.source in before:
-                self._alone(message, one, named, ahead, pending)
+                self._alone(message, one, named)
             else:
-                ahead.append(self._submit(message, one, named))
+                self._ahead[-1].append(self._submit(message, one, named))
         self.clearing.clear(found)
-        return ahead
+        return len([mark for mark in new if mark not in before])
 
     def _submit(self, message: Message, lying: Lying, marks: DoorMarks) -> _Reading:
         return _Reading(message, lying, marks, self.pool.submit(self._store, message, lying, marks))
@@ -147,12 +146,10 @@ class MailRound(Private):
         except OutOfReachError as error:
             return error
 
-    def _alone(
-        self, message: Message, lying: Lying, marks: DoorMarks, ahead: "deque[_Reading]", pending: "deque[_Reading]"
-    ) -> None:
+    def _alone(self, message: Message, lying: Lying, marks: DoorMarks) -> None:
         """Try a message again that was begun before, with nothing beside it that it could take down."""
-        self._finish(pending)
-        self._finish(ahead)
+        self._finish(0)
+        self._ahead.append([])  # for those behind it
         with self.parts.database.connect() as connection:
             tries = mailroom.begin(connection, [marks.source], self.parts.now())[marks.source]
         if tries > _TRIES:
@@ -161,17 +158,16 @@ class MailRound(Private):
         else:
             self._take([self._submit(message, lying, marks)])
 
-    def _finish(self, readings: "deque[_Reading]") -> None:
-        """Take in order what was opened.
+    def _finish(self, ahead: int) -> None:
+        """Take in order what was opened, but for so many handfuls.
 
         :raises OutOfReachError: a store does not answer.
         """
-        while len(self._sent) >= _UNSENT:
-            self._sent.popleft().result()
-        several = list(readings)
-        readings.clear()
-        self._take(several)
-        self._record()
+        while len(self._ahead) > ahead:
+            while len(self._sent) >= _UNSENT:
+                self._sent.popleft().result()
+            self._take(self._ahead.popleft())
+            self._record()
 
     def _take(self, readings: list[_Reading]) -> None:
         """Commit what was opened, in order, clear it away from the door, and acknowledge it.

@@ -164,8 +164,11 @@ def _finish(parts: Parts, item: Outgoing, state: str, exception: str | None) -> 
     return state
 
 
-def resend(parts: Parts, limit: int = 100) -> int:
-    """Send what was intended while the mail server was away, and print what was meant for the post."""
+def resend(parts: Parts, limit: int = 1_000) -> int:
+    """Send what was intended while the mail server was away, and print what was meant for the post.
+
+    :param limit: messages; as many as one run of intake may leave.
+    """
     with parts.database.connect() as connection:
         items = [i for road in ("mail", "post") for i in in_state(connection, outgoing.INTENDED, road, limit)]
         items += in_state(connection, outgoing.SENDING, "mail", limit)

@@ -42,6 +42,14 @@ def to_identify(parts: Parts, limit: int) -> list[str]:
         return fresh + [ref for ref in cases_with_replies(connection, limit) if ref not in fresh]
 
 
+def anything_new(parts: Parts, taken: Sequence[str]) -> bool:
+    """Tell whether the collector is to be called: also for what a run took that could not say so, killed or failed.
+
+    :param taken: references of what was taken just now.
+    """
+    return bool(taken or to_identify(parts, 1))
+
+
 def in_stage(parts: Parts, stage: Stage, limit: int) -> list[str]:
     """Return cases in a stage that wait for a machine."""
     with parts.database.connect() as connection:

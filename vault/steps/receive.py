@@ -141,7 +141,7 @@ def store(parts: Parts, incoming: Incoming, marks: DoorMarks | None = None) -> S
 def _original(
     parts: Parts, arrival_ref: str, incoming: Incoming, keys: dict[str, bytes]
 ) -> tuple[tuple[str, str, int, bytes], ...]:
-    """Seal the original, and store it unless it is small; return the row that it becomes beside its case.
+    """Seal the original, and store it unless it is a small mail; return the row that this becomes beside its case.
 
     One that shows an identity document lies in the store, however small: the keeper, who reads no row of a
     case, destroys it there (:mod:`vault.steps.identity_copies`).
@@ -152,7 +152,8 @@ def _original(
     if original is None:
         return ()
     copies = any(words.get(DELETE_AFTER) for words in incoming.particulars.get("attachments", ()))
-    if isinstance(original, bytes) and len(original) <= BESIDE and not copies:
+    mail = incoming.channel is Channel.MAIL
+    if mail and isinstance(original, bytes) and len(original) <= BESIDE and not copies:
         keys[owner], row = seal_beside(owner, ORIGINAL, original)
         return (row,)
     keys[owner] = put_sealed(parts, owner, original_key(arrival_ref), original)

@@ -14,7 +14,7 @@ from vault.errors import OutOfReachError, RefusedError
 from vault.intake.formrequest import request_of, town_of
 from vault.intake.scan import READ, Letter, ScanResult, read_scan
 from vault.steps.doors import is_sheet, sheets
-from vault.steps.exceptions import other_right, raise_exception
+from vault.steps.exceptions import PATIENCE, other_right, raise_exception
 from vault.steps.notices import send_with
 from vault.steps.parts import Parts
 from vault.steps.receive import Incoming, Taken, already_taken, plausible, take
@@ -163,7 +163,7 @@ def acknowledge(parts: Parts, taken: Taken, particulars: dict[str, Any], courier
     if taken.notice_ref is None:
         return
     item = intended(taken.case.ref, taken.notice_ref, particulars, parts.now())
-    with held(parts.database, taken.case.ref) as mine:
+    with held(parts.database, taken.case.ref, PATIENCE) as mine:
         if mine:
             try:
                 send_with(parts, item, particulars, courier=courier, case=taken.case)

@@ -68,7 +68,6 @@ create table arrivals (
 );
 create index arrivals_by_digest on arrivals (digest);
 create index arrivals_by_case on arrivals (case_ref);
-create index arrivals_untaken on arrivals (case_ref) where role = 'reply' and taken_at is null;
 create table outgoing (
     ref text primary key,
     case_ref text not null references cases (ref),

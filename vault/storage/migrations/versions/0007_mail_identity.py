@@ -24,7 +24,7 @@ create table mail_identities (
     recorded_at timestamptz not null,
     removed_at timestamptz
 );
-create index mail_identities_by_content on mail_identities (content);
+create index mail_identities_standing on mail_identities (content) where removed_at is null;
 create index mail_identities_unsettled on mail_identities (mailbox, recorded_at) where removed_at is null;
 create table mail_tries (
     source bytea primary key,
