@@ -42,8 +42,9 @@ def bring(road: Road, role: str, *files: File) -> str:
 
 
 def arrivals_of(road: Road, ref: str) -> list[str]:
+    """Return a case's arrivals, the request first: a mailbox tells seconds, and two may share one."""
     with road.installation.owner() as connection:
-        rows = connection.execute("select ref from arrivals where case_ref = %s order by received_at, ref", (ref,))
+        rows = connection.execute("select ref from arrivals where case_ref = %s order by role <> 'request'", (ref,))
         return [str(row[0]) for row in rows.fetchall()]
 
 

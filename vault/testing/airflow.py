@@ -28,6 +28,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "triggerer": ("--skip-serve-logs",),
 }
 _HEALTHY_SECONDS = 300.0  # half a minute alone on two cores
+_LAST = 15  # lines of a part's log that are shown where Airflow does not start
 _HEALTH = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -95,10 +96,29 @@ def start(plan: Plan, directory: Path) -> AirflowServer:
     if not (directory / "server.json").exists():
         set_up(directory / "passwords", demo_users=True, env=env)
         places.write_private(directory / "server.json", json.dumps({"port": server.port}))
+    try:
+        processes.wait_until(functools.partial(_up, plan, server), "Airflow", seconds=_HEALTHY_SECONDS)
+    except OutOfReachError:
+        _tell(server)
+        raise
+    return server
+
+
+def _up(plan: Plan, server: AirflowServer) -> bool:
+    """Start each part, anew where one died at its start, and tell whether all are healthy."""
     for part in PARTS:
         start_part(part, plan, server)
-    processes.wait_until(server.is_healthy, "Airflow", seconds=_HEALTHY_SECONDS)
-    return server
+    return server.is_healthy()
+
+
+def _tell(server: AirflowServer) -> None:
+    """Say how each part is, and what its log said last."""
+    with contextlib.suppress(httpx.HTTPError, ValueError):
+        sys.stderr.write(f"{server.health()}\n")
+    for part in PARTS:
+        log = server.home / f"{part}.log"
+        words = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST:] if log.exists() else []
+        sys.stderr.write("\n".join([f"{part}:", *words, ""]))
 
 
 def start_part(part: str, plan: Plan, server: AirflowServer) -> None:
