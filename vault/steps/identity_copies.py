@@ -12,14 +12,13 @@ from itertools import groupby
 from vault.domain.case import BEFORE_IDENTITY, Case, Event
 from vault.errors import ConflictError
 from vault.steps.attachments import IDENTITY, SIGNED, attachment_owner
+from vault.steps.case_of import REPLY
 from vault.steps.casefile import arrival_owner, original_key
 from vault.steps.parts import Parts
 from vault.storage.arrivals import Arrival, by_ref
 from vault.storage.cases import append, get_case, held, step_done
 from vault.storage.database import Connection
 from vault.storage.keys import destroy_owner
-
-_REPLY = "reply"
 
 
 def destroy_identity_copies(parts: Parts) -> int:
@@ -56,7 +55,7 @@ def _shut(parts: Parts, arrival: Arrival, copies: Sequence[str]) -> bool:
         if case.stage in BEFORE_IDENTITY:
             return False
         owners = [attachment_owner(arrival.ref, name.rsplit("/", 1)[1]) for name in copies]
-        if arrival.role != _REPLY:  # a reply's own words stand under the same key as its original
+        if arrival.role != REPLY:  # a reply's own words stand under the same key as its original
             owners.append(arrival_owner(arrival.ref))
         for owner in owners:
             destroy_owner(connection, owner)
