@@ -124,13 +124,8 @@ class CaseFile(Private, shows=("ref",)):
 
     def get_reply(self, arrival_ref: str) -> dict[str, Any]:
         """Return what a later message on this case says; it was sealed under a key of its own."""
-        owner = arrival_owner(arrival_ref)
-        with self._parts.database.connect() as connection:
-            found = get_item(connection, owner, "reply")
-        if found is None:
-            return {}
-        key = self._parts.keys.owner_key(owner, self._use)
-        value: dict[str, Any] = json.loads(unseal(key, item_context(owner, "reply", found[0]), found[1]))
+        said = self._beside(arrival_owner(arrival_ref), "reply")
+        value: dict[str, Any] = {} if said is None else json.loads(said)
         return value
 
     def get_original(self, arrival_ref: str) -> bytes:
@@ -139,11 +134,17 @@ class CaseFile(Private, shows=("ref",)):
         :raises KeyMissingError: it was never kept, or has been destroyed.
         """
         owner = arrival_owner(arrival_ref)
+        small = self._beside(owner, ORIGINAL)
+        return self.get_sealed(owner, original_key(arrival_ref)) if small is None else small
+
+    def _beside(self, owner: str, name: str) -> bytes | None:
+        """Open an item that a writer without readers sealed under a key of its own."""
         with self._parts.database.connect() as connection:
-            beside = get_item(connection, owner, ORIGINAL)
-        if beside is None:
-            return self.get_sealed(owner, original_key(arrival_ref))
-        return unseal(self._parts.keys.owner_key(owner, self._use), item_context(owner, ORIGINAL, beside[0]), beside[1])
+            found = get_item(connection, owner, name)
+        if found is None:
+            return None
+        version, envelope = found
+        return unseal(self._parts.keys.owner_key(owner, self._use), item_context(owner, name, version), envelope)
 
     def get_sealed(self, owner: str, name: str) -> bytes:
         """Return the bytes of an object that a writer without readers sealed.
