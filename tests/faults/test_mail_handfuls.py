@@ -4,7 +4,7 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -17,7 +17,7 @@ from vault.errors import OutOfReachError, VaultError
 from vault.intake.mailbox import Mailbox
 from vault.steps import mail_round, receive
 from vault.steps.doors import open_mailboxes
-from vault.steps.replying import intend_answer
+from vault.steps.replying import answer_to
 from vault.testing.controller import ADDRESS
 from vault.testing.dovecot import USER
 from vault.testing.installation import installed
@@ -86,13 +86,13 @@ def test_one_that_can_not_be_recorded_harms_none_beside_it(clinic: Clinic, monke
     clinic.server.deliver(request(sender="unlucky@requester.example"))
     clinic.post(2)
 
-    def failing(parts: Any, connection: Any, case: Any, kind: str, particulars: Any, **more: Any) -> Any:
+    def failing(parts: Any, case: Any, kind: str, particulars: Any) -> Any:
         if particulars["from"] == "unlucky@requester.example":
             raise KeyError("personal words")
-        return intend_answer(parts, connection, case, kind, particulars, **more)
+        return answer_to(parts, case, kind, particulars)
 
     with monkeypatch.context() as broken:
-        broken.setattr(receive, "intend_answer", failing)
+        broken.setattr(receive, "answer_to", failing)
         with pytest.raises(VaultError, match="mail_reading_failed") as told:
             clinic.receive()
     cases = clinic.fresh()
@@ -166,11 +166,11 @@ def test_a_clock_that_steps_between_taking_and_removing(clinic: Clinic, step: ti
 def test_two_handfuls_of_answers_wait_for_a_slow_mail_server_and_no_third(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer, answered = threading.Event(), count()
+    answer, answered = threading.Event(), list[None]()
 
-    def slow(*_: object) -> None:
+    def slow(_parts: object, several: Sized, *_: object) -> None:
         assert answer.wait(60)
-        next(answered)
+        answered.extend([None] * len(several))
 
     monkeypatch.setattr(mail_round, "acknowledge", slow)
     clinic.post(4 * 16)
@@ -184,4 +184,4 @@ def test_two_handfuls_of_answers_wait_for_a_slow_mail_server_and_no_third(
         answer.set()
         run.join(60)
     assert len(clinic.fresh()) == 2 * 16
-    assert next(answered) == 4 * 16
+    assert len(answered) == 4 * 16

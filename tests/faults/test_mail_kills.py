@@ -25,9 +25,9 @@ from vault.testing.mailtexts import request_text, small_talk
 from vault.testing.road import Road, run_step, travelled
 
 FUZZ = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
-STRIDE = 1 if FUZZ else 41  # every call in `make fuzz`, a sample of them in `make test`
-MANY = 1_000 if FUZZ else 12
-MOST = 1_500 if FUZZ else 75  # calls before a kill; a message takes about fifteen
+STRIDE = 1 if FUZZ else 17  # every call in `make fuzz`, a sample of them in `make test`
+MANY = 1_000 if FUZZ else 40
+MOST = 1_000 if FUZZ else 70  # calls before a kill; a message takes about three
 FATAL = "the one that kills its reader"
 NUMBERS = count(1)
 _GARBAGE = "-----BEGIN PGP MESSAGE-----\n\naGVsbG8gd29ybGQ=\n=abcd\n-----END PGP MESSAGE-----\n"

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from vault.steps import exceptions
 from vault.steps.identify import identify
 from vault.steps.parts import Parts
 from vault.steps.queue import anything_new, human_tasks, mark_offered, to_identify, to_offer
-from vault.storage.cases import append, get_case, held
+from vault.storage.cases import append, get_case, held, held_together
 from vault.storage.database import Connection
 from vault.testing.road import Road, travelled
 
@@ -53,6 +54,35 @@ def test_a_step_leaves_a_case_that_somebody_keeps(road: Road, monkeypatch: pytes
             assert identify(parts, [ref]) == []
             assert time.monotonic() - begun >= 0.3
     assert road.at(ref).stage is Stage.RECEIVED
+
+
+def test_of_cases_held_together_those_are_ours_that_nobody_has(road: Road) -> None:
+    refs = [road.bring(Stage.RECEIVED) for _ in range(3)]
+    with road.installation.office("desk") as desk, road.installation.office("collector") as parts:
+        with held(desk.database, refs[1]):
+            with held_together(parts.database, [*refs, refs[0]], 0.3) as mine:
+                assert mine == {refs[0], refs[2]}
+                assert not any(has(desk, ref) for ref in (refs[0], refs[2]))
+            assert has(desk, refs[0])
+        with pytest.raises(KeyError), held_together(parts.database, refs):
+            raise KeyError
+        assert all(has(desk, ref) for ref in refs)
+
+
+def test_whoever_holds_some_waits_for_the_others_meanwhile(road: Road) -> None:
+    refs = [road.bring(Stage.RECEIVED) for _ in range(2)]
+    with ExitStack() as stack:
+        desk, parts = (stack.enter_context(road.installation.office(office)) for office in ("desk", "collector"))
+        somebody = stack.enter_context(ExitStack())
+        assert somebody.enter_context(held(desk.database, refs[1]))
+        threading.Timer(0.3, somebody.close).start()
+        with held_together(parts.database, refs, 30.0) as mine:
+            assert mine == set(refs)
+
+
+def has(parts: Parts, ref: str) -> bool:
+    with held(parts.database, ref) as mine:
+        return mine
 
 
 def meanwhile(road: Road, times: int) -> Callable[[Parts, str], bool]:

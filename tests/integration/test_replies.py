@@ -17,11 +17,11 @@ from vault.intake.mailbox import MaildirMailbox
 from vault.office import open_office
 from vault.settings import Settings, SmtpSettings
 from vault.settings_mailbox import MailboxSettings
+from vault.steps.acknowledging import acknowledge
 from vault.steps.notices import resend
 from vault.steps.queue import board
 from vault.steps.receive import Taken
 from vault.steps.receive_mail import receive_mail
-from vault.steps.receive_post import acknowledge
 from vault.storage import outgoing
 from vault.storage.cases import append, events, get_case
 from vault.storage.outgoing import Outgoing, outgoing_of
@@ -340,9 +340,9 @@ def test_an_answer_that_is_being_sent_is_nobody_elses(clinic: Clinic) -> None:
     (case,) = clinic.take(plain_mail(letter()), settings=away)
     (item,) = clinic.items(case.ref)
     with clinic.installation.office("intake") as parts, Slow(parts.settings.smtp) as slow:
-        taken = Taken(case, "0" * 16, "request", fresh=True, notice_ref=item.ref)
+        taken = Taken(case, "0" * 16, "request", fresh=True, answer=item)
         particulars = {"reply_to": "aino@example.fi"}
-        sending = threading.Thread(target=acknowledge, args=(parts, taken, particulars, slow))
+        sending = threading.Thread(target=acknowledge, args=(parts, [(taken, particulars)], slow))
         sending.start()
         assert slow.has_it.wait(60)
         with clinic.installation.office("collector") as other:

@@ -8,11 +8,11 @@ from vault.domain.calendar import HELSINKI
 from vault.domain.case import REFERENCE_SPACE, Case, Event, Stage, reference
 from vault.errors import RefusedError
 from vault.steps.casefile import arrival_owner, case_owner
-from vault.steps.handful import Landing
+from vault.steps.handful import Handful, Landing
 from vault.steps.parts import Parts
 from vault.steps.returned import note_on_closed, note_report
 from vault.storage.arrivals import Arrival
-from vault.storage.cases import append, get_case, open_case
+from vault.storage.cases import append, get_case
 from vault.storage.database import Connection
 
 if TYPE_CHECKING:
@@ -22,19 +22,22 @@ REPLY = "reply"
 
 
 def case_of(
-    parts: Parts, connection: Connection, incoming: "Incoming", landing: Landing, twin: Arrival | None
+    parts: Parts, connection: Connection, handful: Handful, incoming: "Incoming", landing: Landing
 ) -> tuple[Case, str]:
     """Find or open the case that an arrival belongs to, and say what it is there.
 
-    :param twin: the first arrival with the same content, if there is one.
+    :param handful: the arrivals that are recorded with it.
     """
     arrival, keys = landing.arrival, landing.keys
+    twin = handful.twins.get(arrival.digest)
     known = _case_answered(connection, incoming)
     if incoming.report is not None and known is not None:
         return note_report(parts, connection, known, incoming.report, arrival.ref), "notice"
     if known is None or twin is not None:
-        case, role = _new_case(parts, connection, incoming, twin, keys)
+        case, role = _new_case(parts, connection, handful, incoming, twin)
+        keys[case_owner(case.ref)] = new_key()
         if incoming.report is not None and twin is None:
+            handful.write_cases(connection, parts)
             case = note_on_closed(parts, connection, case, incoming.report)
         return case, role
     detail = {"arrival": arrival.ref}
@@ -54,7 +57,7 @@ def _case_answered(connection: Connection, incoming: "Incoming") -> Case | None:
 
 
 def _new_case(
-    parts: Parts, connection: Connection, incoming: "Incoming", twin: Arrival | None, keys: dict[str, bytes]
+    parts: Parts, connection: Connection, handful: Handful, incoming: "Incoming", twin: Arrival | None
 ) -> tuple[Case, str]:
     year = incoming.received_at.astimezone(HELSINKI).year
     exception = "automatic_message" if incoming.report else incoming.exception
@@ -67,10 +70,10 @@ def _new_case(
         language=incoming.language,
         exception=None if twin else exception,
     )
-    open_case(connection, case, actor=parts.actor, at=parts.now())
-    keys[case_owner(case.ref)] = new_key()
+    handful.open_case(case)
     if twin is None:
         return case, "request"
+    handful.write_cases(connection, parts)
     merged = append(
         connection,
         case,

@@ -18,12 +18,12 @@ from vault.errors import ConflictError, OutOfReachError, RefusedError, VaultErro
 from vault.intake.held import one_at_a_time, size_of
 from vault.intake.mail import MailTools
 from vault.intake.message import Mailbox, Message
+from vault.steps.acknowledging import acknowledge
 from vault.steps.clearing import Clearing, Lain
 from vault.steps.mail_identity import DoorMarks, Lying, place_marks
 from vault.steps.parts import Parts
 from vault.steps.reading_mail import read_message
 from vault.steps.receive import Incoming, Stored, Taken, commit, commit_all, store
-from vault.steps.receive_post import acknowledge
 from vault.steps.unopened import too_large, unread
 from vault.storage import mailroom
 
@@ -69,7 +69,7 @@ class MailRound(Private):
     _begun: set[bytes] = field(default_factory=set)
     _sender: Executor = field(init=False)
     _ahead: deque[list[_Reading]] = field(default_factory=deque)  # handfuls that are being opened, oldest first
-    _sent: deque[Future[None]] = field(default_factory=deque)  # the last acknowledgement of each handful
+    _sent: deque[Future[None]] = field(default_factory=deque)  # the acknowledgements of each handful
 
     def __post_init__(self) -> None:
         """Look at the clock: what is removed from now on was lying there."""
@@ -189,23 +189,24 @@ class MailRound(Private):
         self.clearing.clear(
             [Lain(one.message.mailbox, one.message.source, was.arrival_ref, one.lying.kept) for one, _, was in taken]
         )
-        sending: Future[None] | None = None
-        for reading, stored, was in taken:
+        for reading, _, was in taken:
             if was.fresh:
                 self.refs.append(was.case.ref)
             else:
                 self._innocent.append(reading.marks.source)
-            sending = self._sender.submit(self._acknowledge, was, stored.incoming.particulars)
-        if sending is not None:
-            self._sent.append(sending)
+        answers = [(was, stored.incoming.particulars) for _, stored, was in taken]
+        self._sent.append(self._sender.submit(self._acknowledge, answers))
         if away is not None:
             raise away
 
-    def _acknowledge(self, taken: Taken, particulars: dict[str, Any]) -> None:
-        try:
-            acknowledge(self.parts, taken, particulars, self.courier)
-        except Exception as error:  # noqa: BLE001 - the case stands and its notice is intended: others must not wait
+    def _acknowledge(self, answers: Sequence[tuple[Taken, dict[str, Any]]]) -> None:
+        def fault(error: Exception) -> None:
             self.faults.append(_fault(error))
+
+        try:
+            acknowledge(self.parts, answers, self.courier, fault)
+        except Exception as error:  # noqa: BLE001 - the cases stand and their notices are intended: others must not wait
+            fault(error)
 
     def _opened(self, reading: _Reading) -> Stored | OutOfReachError | None:
         """Return what was read and stored; None when the message stays; the store's fault when that is away."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -27,11 +28,12 @@ from vault.steps.casefile import ORIGINAL, arrival_owner, case_owner, original_k
 from vault.steps.handful import Handful, Landing
 from vault.steps.mail_identity import DoorMarks, Lying, message_id_bytes, place_marks, source_bytes
 from vault.steps.parts import Parts
-from vault.steps.replying import intend_answer, sender_marks
+from vault.steps.replying import answer_to, sender_bytes
 from vault.steps.sealed_object import BESIDE, put_sealed, seal_beside
 from vault.storage.arrivals import Arrival, by_source
 from vault.storage.cases import get_case
 from vault.storage.database import Connection
+from vault.storage.outgoing import Outgoing
 
 PARTICULARS = "particulars"
 _OLDEST = timedelta(days=366)  # a door's clock that says more than this is wrong, not late
@@ -72,21 +74,31 @@ class Incoming(Private, shows=("channel",)):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What an incoming message became; ``fresh`` is False when an earlier run took it."""
+    """What an incoming message became; ``fresh`` is False when an earlier run took it.
+
+    :param answer: whose intent stands with it and that is to be sent now.
+    """
 
     case: Case
     arrival_ref: str
     role: str
     fresh: bool
-    notice_ref: str | None = None
+    answer: Outgoing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stored(Private):
-    """An arrival that no case knows yet; its original is sealed, and what is large lies in the object store."""
+    """An arrival that no case knows yet; its original is sealed, and what is large lies in the object store.
+
+    :param keys: owner to new key, of what was sealed so far.
+    :param beside: what rests as a row beside its case.
+    """
 
     incoming: Incoming
-    landing: Landing
+    arrival_ref: str
+    marks: DoorMarks
+    keys: dict[str, bytes]
+    beside: tuple[tuple[str, str, int, bytes], ...]
 
 
 def plausible(moment: datetime, now: datetime) -> datetime:
@@ -135,7 +147,7 @@ def store(parts: Parts, incoming: Incoming, marks: DoorMarks | None = None) -> S
     stored = store_signature(parts, arrival_ref, incoming.signed, stored, keys)
     incoming = replace(incoming, particulars=stored, original=None, attachments=(), signed=None)
     marks = marks or place_marks(parts, [(incoming.source, incoming.lying)], parts.now())[0]
-    return Stored(incoming, replace(_landing(parts, arrival_ref, incoming, marks, keys), beside=beside))
+    return Stored(incoming, arrival_ref, marks, keys, beside)
 
 
 def _original(
@@ -160,16 +172,25 @@ def _original(
     return ()
 
 
-def _landing(parts: Parts, arrival_ref: str, incoming: Incoming, marks: DoorMarks, keys: dict[str, bytes]) -> Landing:
-    """Mark what was read of an arrival."""
-    lying = incoming.lying
-    asked = [b"same\0" + sha256(incoming.same).digest()]
-    if lying is not None and lying.message_id:
-        asked.append(message_id_bytes(lying.message_id))
-    digest, *rest = parts.service.many("mac", "arrival", [("", one) for one in asked])
-    identity = replace(marks.identity, message_id=next(iter(rest), None)) if marks.identity else None
-    arrival = Arrival(arrival_ref, incoming.channel, marks.source, digest, incoming.received_at, "", "")
-    return Landing(arrival, identity, keys, marks.since)
+def _marked(parts: Parts, several: Sequence[Stored]) -> list[Landing]:
+    """Mark what was read of several arrivals, with one call of the key service."""
+    asked = [mark for one in several for mark in _to_mark(one.incoming)]
+    marks = iter(parts.service.many("mac", "arrival", [("", one) for one in asked]))
+    landings = []
+    for stored in several:
+        digest, sender, *rest = islice(marks, len(_to_mark(stored.incoming)))
+        incoming, door = stored.incoming, stored.marks
+        arrival = Arrival(stored.arrival_ref, incoming.channel, door.source, digest, incoming.received_at, "", "")
+        identity = replace(door.identity, message_id=next(iter(rest), None)) if door.identity else None
+        landings.append(Landing(arrival, identity, sender, dict(stored.keys), door.since, stored.beside))
+    return landings
+
+
+def _to_mark(incoming: Incoming) -> list[bytes]:
+    """Spell what is marked of an arrival: what copies share, who would be answered, and a mail's Message-ID."""
+    named = incoming.lying.message_id if incoming.lying else None
+    known = [message_id_bytes(named)] if named else []
+    return [b"same\0" + sha256(incoming.same).digest(), sender_bytes(incoming.particulars), *known]
 
 
 def commit(parts: Parts, stored: Stored) -> Taken:
@@ -181,7 +202,7 @@ def commit(parts: Parts, stored: Stored) -> Taken:
     try:
         return commit_all(parts, [stored])[0]
     except psycopg.errors.UniqueViolation:
-        found = _taken(parts, stored.landing.arrival.source)
+        found = _taken(parts, stored.marks.source)
         return found or commit_all(parts, [stored])[0]  # two cases drew one reference: draw again
 
 
@@ -193,25 +214,25 @@ def commit_all(parts: Parts, several: Sequence[Stored]) -> list[Taken]:
     :raises psycopg.Error: one of them can't be recorded; each alone still may.
     """
     public = parts.service.public("case")
-    senders = sender_marks(parts, [one.incoming.particulars for one in several])
+    landings = _marked(parts, several)
     with parts.database.connect() as connection:
-        handful = Handful.open(connection, [one.landing for one in several])
-        taken = [_recorded(parts, connection, handful, *one) for one in zip(several, senders, strict=True)]
-        handful.write(connection, parts.now(), public)
-    return taken
+        handful = Handful.open(connection, landings)
+        pairs = zip(several, landings, strict=True)
+        taken = [_recorded(parts, connection, handful, one.incoming, landing) for one, landing in pairs]
+        sent = handful.write(connection, parts, public)
+    return [one if one.answer is None or one.answer.ref in sent else replace(one, answer=None) for one in taken]
 
 
-def _recorded(parts: Parts, connection: Connection, handful: Handful, stored: Stored, sender: bytes) -> Taken:
-    incoming, landing = stored.incoming, replace(stored.landing, keys=dict(stored.landing.keys))
+def _recorded(parts: Parts, connection: Connection, handful: Handful, incoming: Incoming, landing: Landing) -> Taken:
     known = _was(connection, handful.known.get(landing.arrival.source))
     if known is not None:
         return known
-    case, role = case_of(parts, connection, incoming, landing, handful.twins.get(landing.arrival.digest))
+    case, role = case_of(parts, connection, handful, incoming, landing)
     arrival = replace(landing.arrival, case_ref=case.ref, role=role)
-    handful.enter(arrival, landing, _items(case, arrival, landing, incoming))
     wanted = incoming.notice if role == "request" else None
-    notice_ref = intend_answer(parts, connection, case, wanted, incoming.particulars, sender=sender) if wanted else None
-    return Taken(case, arrival.ref, role, fresh=True, notice_ref=notice_ref)
+    answer = answer_to(parts, case, wanted, incoming.particulars) if wanted else None
+    handful.enter(arrival, landing, _items(case, arrival, landing, incoming), answer)
+    return Taken(case, arrival.ref, role, fresh=True, answer=answer)
 
 
 def _items(

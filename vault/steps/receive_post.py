@@ -7,19 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vault.delivery.smtp import Courier
 from vault.domain.case import Channel
 from vault.domain.request import AnswerBy, Request
-from vault.errors import OutOfReachError, RefusedError
 from vault.intake.formrequest import request_of, town_of
 from vault.intake.scan import READ, Letter, ScanResult, read_scan
+from vault.steps.acknowledging import acknowledge
 from vault.steps.doors import is_sheet, sheets
-from vault.steps.exceptions import PATIENCE, other_right, raise_exception
-from vault.steps.notices import send_with
+from vault.steps.exceptions import other_right
 from vault.steps.parts import Parts
 from vault.steps.receive import Incoming, Taken, already_taken, plausible, take
-from vault.steps.replying import intended
-from vault.storage.cases import held
 
 _ENOUGH = 50  # files a run
 _TOO_LARGE = "scan_too_large"
@@ -110,7 +106,7 @@ def _take_letters(parts: Parts, result: ScanResult, data: bytes, stamp: str, rec
         if known is None:
             known = take(parts, _incoming(letter, source, data, received_at, holder))
         holder = holder or known.arrival_ref
-        acknowledge(parts, known, letter_particulars(letter))
+        acknowledge(parts, [(known, letter_particulars(letter))])
         taken.append(known)
     return taken
 
@@ -153,21 +149,3 @@ def letter_particulars(letter: Letter) -> dict[str, Any]:
         "pages": list(letter.pages),
         "text": letter.text,
     }
-
-
-def acknowledge(parts: Parts, taken: Taken, particulars: dict[str, Any], courier: Courier | None = None) -> None:
-    """Send the notice that an arrival deserves, with the message still in hand; once.
-
-    :param courier: the line to the mail server; None for one of its own.
-    """
-    if taken.notice_ref is None:
-        return
-    item = intended(taken.case.ref, taken.notice_ref, particulars, parts.now())
-    with held(parts.database, taken.case.ref, PATIENCE) as mine:
-        if mine:
-            try:
-                send_with(parts, item, particulars, courier=courier, case=taken.case)
-            except RefusedError as error:  # a strange address or name must not stop the batch
-                raise_exception(parts, taken.case.ref, error)
-            except OutOfReachError:  # gpg or the mail server is away: the intent stands, and `resend` sends it
-                return

@@ -6,8 +6,7 @@ stands among the case's outgoing items. Whether the sender is a patient is known
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -17,8 +16,6 @@ from vault.intake.reports import item_named
 from vault.settings import Settings
 from vault.steps.parts import Parts
 from vault.storage import outgoing
-from vault.storage.answers import intend_answer_of
-from vault.storage.database import Connection
 from vault.storage.outgoing import Outgoing
 
 # RFC 3834 section 2 and RFC 2142: nobody reads what is sent there, or a machine does
@@ -61,22 +58,15 @@ def _case_of(headers: MailHeaders) -> str | None:
     return found[0] if found else None
 
 
-def sender_marks(parts: Parts, several: Sequence[Mapping[str, Any]]) -> list[bytes]:
-    """Mark the addresses that answers to some arrivals would go to, with one call of the key service.
-
-    :param several: the arrivals' particulars; one without an address gets the mark of none.
-    """
-    named = [sha256(str(one.get("reply_to")).lower().encode()).digest() for one in several]
-    return parts.service.many("mac", "arrival", [("", b"sender\0" + one) for one in named])
+def sender_bytes(particulars: Mapping[str, Any]) -> bytes:
+    """Spell the address that an answer to an arrival would go to, for marking; one without is the mark of none."""
+    return b"sender\0" + sha256(str(particulars.get("reply_to")).lower().encode()).digest()
 
 
-def intend_answer(
-    parts: Parts, connection: Connection, case: Case, notice: str, particulars: Mapping[str, Any], *, sender: bytes
-) -> str | None:
-    """Record the intent of the answer that an arrival deserves; return its reference, None when there is none to send.
+def answer_to(parts: Parts, case: Case, notice: str, particulars: Mapping[str, Any]) -> Outgoing | None:
+    """Return the answer that an arrival deserves, to be intended with it; None when there is none to send.
 
     :param notice: its template.
-    :param sender: the mark of the address that it goes to.
     """
     address = particulars.get("reply_to")
     if not address:
@@ -85,20 +75,7 @@ def intend_answer(
         road = "mail" if answerable(parts.settings, address) else None
     if road is None:
         return None
-    item = Outgoing(notice_ref(case.ref, notice), case.ref, notice, road, outgoing.INTENDED, parts.now())
-    if road == "post":
-        outgoing.intend(connection, item)
-        return item.ref
-    return item.ref if intend_answer_of(connection, item, sender, parts.settings.replies.a_day) else None
-
-
-def intended(case_ref: str, ref: str, particulars: Mapping[str, Any], at: datetime) -> Outgoing:
-    """Return the answer that :func:`intend_answer` just intended, without looking it up.
-
-    :param particulars: the same.
-    """
-    kind = ref.removeprefix(f"{case_ref}-").replace("-", "_")
-    return Outgoing(ref, case_ref, kind, "mail" if particulars.get("reply_to") else "post", outgoing.INTENDED, at)
+    return Outgoing(notice_ref(case.ref, notice), case.ref, notice, road, outgoing.INTENDED, parts.now())
 
 
 def answerable(settings: Settings, address: str) -> bool:

@@ -4,42 +4,39 @@ The mark is a MAC under a key that stays in the key service, as in :mod:`vault.s
 and it is forgotten after a day.
 """
 
-from dataclasses import astuple
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
-from vault.storage.database import Connection
+from vault.storage.database import Connection, columns
 from vault.storage.outgoing import INTENDED, WITHHELD, Outgoing
 
 _DAY = timedelta(days=1)
 
 
-def intend_answer_of(connection: Connection, item: Outgoing, sender: bytes, most: int) -> bool:
-    """Record the intent of an automatic answer in the caller's transaction; False where it is withheld, and noted so.
+def intend_answers(
+    connection: Connection, answers: Sequence[tuple[Outgoing, bytes]], most: int, at: datetime
+) -> set[str]:
+    """Record the intents of automatic answers in the caller's transaction; return which were intended.
 
-    :param item: intended, and not recorded yet.
-    :param sender: the mark of the address that it goes to.
+    One beyond what its address gets is withheld, and noted so.
+
+    :param answers: each intended and not recorded yet, with the mark of the address that it goes to.
     :param most: answers that an address gets within 24 hours; older ones are forgotten.
     """
-    ref, case_ref, kind, road, _, at, _ = astuple(item)
-    row = connection.execute(
-        "with forgotten as (delete from mail_answers where at < %(since)s),"
-        " seen as (select count(*) < %(most)s as few from mail_answers where sender = %(sender)s and at >= %(since)s),"
+    rows = [(item.ref, item.case_ref, item.kind, item.road, sender) for item, sender in answers]
+    found = connection.execute(
+        "with given as (select * from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %b::bytea[])"
+        " with ordinality as given (ref, case_ref, kind, road, sender, number)),"
+        " forgotten as (delete from mail_answers where at < %s),"
+        " seen as (select sender, count(*) as answers from mail_answers"
+        " where sender in (select sender from given) and at >= %s group by sender),"
+        " judged as (select given.*, coalesce(answers, 0) + row_number() over (partition by sender order by number)"
+        " <= %s as few from given left join seen using (sender)),"
         " noted as (insert into mail_answers (item_ref, sender, at)"
-        " select %(ref)s::text, %(sender)s, %(at)s from seen where few on conflict do nothing)"
-        " insert into outgoing (ref, case_ref, kind, road, state, intended_at) select %(ref)s::text, %(case)s::text,"
-        " %(kind)s::text, %(road)s::text, case when few then %(intended)s::text else %(withheld)s::text end, %(at)s"
-        " from seen on conflict do nothing returning state",
-        {
-            "ref": ref,
-            "case": case_ref,
-            "kind": kind,
-            "road": road,
-            "at": at,
-            "since": at - _DAY,
-            "sender": sender,
-            "most": most,
-            "intended": INTENDED,
-            "withheld": WITHHELD,
-        },
-    ).fetchone()
-    return row is not None and row[0] == INTENDED
+        " select ref, sender, %s from judged where few on conflict do nothing)"
+        " insert into outgoing (ref, case_ref, kind, road, state, intended_at)"
+        " select ref, case_ref, kind, road, case when few then %s else %s end, %s from judged"
+        " on conflict do nothing returning ref, state",
+        (*columns(rows, 5), at - _DAY, at - _DAY, most, at, INTENDED, WITHHELD, at),
+    ).fetchall()
+    return {str(ref) for ref, state in found if state == INTENDED}

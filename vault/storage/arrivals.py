@@ -5,11 +5,11 @@ stolen table can't be compared with a message somebody holds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import LiteralString
 
-from vault.storage.database import Connection
+from vault.storage.database import Connection, columns
 
 _COLUMNS = "ref, channel, source, digest, received_at, case_ref, role"
 
@@ -32,9 +32,10 @@ class Arrival:
 
 def add_arrivals(connection: Connection, arrivals: Sequence[Arrival]) -> None:
     """Record arrivals in the transaction that makes or changes their cases."""
-    connection.cursor().executemany(
-        f"insert into arrivals ({_COLUMNS}) values (%s, %s, %s, %s, %s, %s, %s)",  # noqa: S608 - constant names
-        [(one.ref, one.channel, one.source, one.digest, one.received_at, one.case_ref, one.role) for one in arrivals],
+    connection.execute(
+        f"insert into arrivals ({_COLUMNS}) select * from unnest(%s::text[], %s::text[], %b::bytea[], %b::bytea[],"  # noqa: S608 - constant names
+        " %s::timestamptz[], %s::text[], %s::text[])",
+        columns([astuple(one) for one in arrivals], 7),
     )
 
 

@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -13,7 +13,7 @@ from psycopg import OperationalError
 
 from vault.domain.case import TERMINAL, Case, CaseEvent, Channel, Event, Stage, next_stage
 from vault.errors import ConflictError, RefusedError
-from vault.storage.database import Connection, Database
+from vault.storage.database import Connection, Database, columns
 
 # behind `with changed as (update cases ... returning ref, version, stage)`: time, event, actor, step and detail
 EVENT_OF_CHANGED: Final = (
@@ -31,23 +31,25 @@ def _case(row: Sequence[Any]) -> Case:
 
 def open_case(connection: Connection, case: Case, *, actor: str, at: datetime) -> None:
     """Insert a case with its first event; the clock starts at ``case.received_at``."""
+    open_cases(connection, [case], actor=actor, at=at)
+
+
+def open_cases(connection: Connection, cases: Sequence[Case], *, actor: str, at: datetime) -> None:
+    """Insert several cases, each with its first event."""
     connection.execute(
-        f"insert into cases ({_COLUMNS}) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",  # noqa: S608 - constant names
-        (
-            case.ref,
-            case.channel,
-            case.received_at,
-            case.stage,
-            case.version,
-            case.language,
-            case.exception,
-            case.subject,
-            case.merged_into,
-        ),
+        f"insert into cases ({_COLUMNS}) select * from unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[],"  # noqa: S608 - constant names
+        " %s::int[], %s::text[], %s::text[], %s::text[], %s::text[])",
+        columns([astuple(one) for one in cases], 9),
     )
-    detail = {"exception": case.exception} if case.exception else {}
-    _insert_event(
-        connection, case.ref, CaseEvent(case.version, at, Event.ARRIVED, case.stage, actor, "receive", detail)
+    first = [
+        (one.ref, one.version, one.stage, json.dumps({"exception": one.exception} if one.exception else {}))
+        for one in cases
+    ]
+    connection.execute(
+        "insert into case_events (case_ref, version, at, event, stage, actor, step, detail)"
+        " select ref, version, %s, %s, stage, %s, 'receive', detail::jsonb"
+        " from unnest(%s::text[], %s::int[], %s::text[], %s::text[]) as given (ref, version, stage, detail)",
+        (at, Event.ARRIVED, actor, *columns(first, 4)),
     )
 
 
@@ -89,14 +91,6 @@ def append(
     if done.rowcount != 1:
         raise ConflictError("case_changed", "somebody changed the case first; read it again", ref=case.ref)
     return after
-
-
-def _insert_event(connection: Connection, ref: str, event: CaseEvent) -> None:
-    connection.execute(
-        "insert into case_events (case_ref, version, at, event, stage, actor, step, detail)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s)",
-        (ref, event.version, event.at, event.event, event.stage, event.actor, event.step, json.dumps(event.detail)),
-    )
 
 
 def get_case(connection: Connection, ref: str) -> Case:
@@ -158,31 +152,44 @@ def step_done(connection: Connection, ref: str, step: str) -> bool:
 
 @contextmanager
 def held(database: Database, ref: str, patience: float = 0.0) -> Iterator[bool]:
-    """Hold a case for one worker; False when another worker has it. Ends with the connection, so a kill frees it.
+    """Hold a case for one worker; False when another worker has it, as :func:`held_together` does."""
+    with held_together(database, [ref], patience) as mine:
+        yield ref in mine
 
-    It is held by the session and not by a transaction, which would stand open for as long as the work takes.
 
-    :param patience: seconds to wait for another worker who has it.
+@contextmanager
+def held_together(database: Database, refs: Sequence[str], patience: float = 0.0) -> Iterator[set[str]]:
+    """Hold some cases for one worker; yield those that no other worker has. A kill ends the connection and frees them.
+
+    They are held by the session and not by a transaction, which would stand open for as long as the work takes.
+
+    :param patience: seconds to wait for another worker who has one of them.
     """
-    number = int.from_bytes(sha256(ref.encode()).digest()[:8], "big", signed=True)
+    wanted = {ref: int.from_bytes(sha256(ref.encode()).digest()[:8], "big", signed=True) for ref in refs}
+    mine: set[str] = set()
     until = time.monotonic() + patience
     with database.lock() as connection:
-        while not (mine := _locked(connection, number)) and time.monotonic() < until:
-            time.sleep(_POLL)
         try:
+            mine |= _locked(connection, wanted)
+            while len(mine) < len(wanted) and time.monotonic() < until:
+                time.sleep(_POLL)
+                mine |= _locked(connection, {ref: number for ref, number in wanted.items() if ref not in mine})
             yield mine
         except BaseException:
             with suppress(OperationalError):  # a line that is gone holds nothing, and what went wrong is told
-                _let_go(connection, number, mine=mine)
+                _let_go(connection, [wanted[ref] for ref in mine])
             raise
-        _let_go(connection, number, mine=mine)
+        _let_go(connection, [wanted[ref] for ref in mine])
 
 
-def _locked(connection: Connection, number: int) -> bool:
-    row = connection.execute("select pg_try_advisory_lock(%s)", (number,)).fetchone()
-    return bool(row and row[0])
+def _locked(connection: Connection, wanted: Mapping[str, int]) -> set[str]:
+    rows = connection.execute(
+        "select ref from unnest(%s::text[], %s::bigint[]) as given (ref, number) where pg_try_advisory_lock(number)",
+        (list(wanted), list(wanted.values())),
+    ).fetchall()
+    return {str(row[0]) for row in rows}
 
 
-def _let_go(connection: Connection, number: int, *, mine: bool) -> None:
-    if mine:
-        connection.execute("select pg_advisory_unlock(%s)", (number,))
+def _let_go(connection: Connection, numbers: Sequence[int]) -> None:
+    if numbers:
+        connection.execute("select pg_advisory_unlock(number) from unnest(%s::bigint[]) as number", (numbers,))

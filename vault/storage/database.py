@@ -66,6 +66,14 @@ def asking(connection: Connection) -> Ask:
     return ask
 
 
+def columns(rows: Sequence[Sequence[object]], width: int) -> list[list[Any]]:
+    """Turn rows into the arrays of which PostgreSQL's ``unnest`` makes rows again: one statement for all of them.
+
+    :param width: values a row, so that there are as many arrays where there is no row.
+    """
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
 class Database(Private):
     """A small pool; ``connect`` gives a connection whose block is one transaction.
 

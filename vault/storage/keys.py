@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from vault.storage.database import Connection, Database
+from vault.storage.database import Connection, Database, columns
 
 _NEWEST = (
     "select distinct on (ref) ref, wrapped from wrapped_keys where kind = %s and ref = any(%s) "
@@ -14,7 +14,14 @@ _PUT_MANY = (
     "returning ref"
 )
 
-_ADD_SEALED = "insert into sealed_keys (owner, box, sealed) values (%s, %s, %s)"
+_ADD_SEALED = (
+    "insert into sealed_keys (owner, box, sealed) "
+    "select owner, %s, sealed from unnest(%s::text[], %b::bytea[]) as given (owner, sealed)"
+)
+_PUT_ITEMS = (
+    "insert into sealed_items (owner, name, version, envelope) "
+    "select * from unnest(%s::text[], %s::text[], %s::int[], %b::bytea[]) on conflict do nothing"
+)
 
 
 class WrappedKeyTable:
@@ -50,12 +57,12 @@ class SealedKeyTable:
 
 def add_sealed_key(connection: Connection, owner: str, box: str, sealed: bytes) -> None:
     """Store a sealed key inside the caller's transaction."""
-    connection.execute(_ADD_SEALED, (owner, box, sealed))
+    add_sealed_keys(connection, box, {owner: sealed})
 
 
 def add_sealed_keys(connection: Connection, box: str, sealed: Mapping[str, bytes]) -> None:
     """Store several owners' sealed keys inside the caller's transaction."""
-    connection.cursor().executemany(_ADD_SEALED, [(owner, box, one) for owner, one in sealed.items()])
+    connection.execute(_ADD_SEALED, (box, list(sealed), list(sealed.values())))
 
 
 def destroy_owner(connection: Connection, owner: str) -> None:
@@ -68,8 +75,7 @@ def put_items(connection: Connection, items: Sequence[tuple[str, str, int, bytes
 
     :param items: owner, name, version and envelope of each.
     """
-    query = "insert into sealed_items (owner, name, version, envelope) values (%s, %s, %s, %s) on conflict do nothing"
-    connection.cursor().executemany(query, items)
+    connection.execute(_PUT_ITEMS, columns(items, 4))
 
 
 def get_item(connection: Connection, owner: str, name: str) -> tuple[int, bytes] | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from vault.storage.arrivals import Arrival, by_refs, by_source
-from vault.storage.database import Connection
+from vault.storage.database import Connection, columns
 
 SAME_BYTES: Final = (
     "select content, mailbox, numbering, arrival_ref from mail_identities where content = any(%s)"
@@ -46,13 +46,12 @@ def add_identities(connection: Connection, identities: Mapping[str, MailIdentity
 
     :param identities: by the reference of the arrival.
     """
-    connection.cursor().executemany(
+    rows = [(ref, one.mailbox, one.numbering, one.message_id, one.content, one.kept) for ref, one in identities.items()]
+    connection.execute(
         "insert into mail_identities (arrival_ref, mailbox, numbering, message_id, content, kept, recorded_at)"
-        " values (%s, %s, %s, %s, %s, %s, %s)",
-        [
-            (ref, one.mailbox, one.numbering, one.message_id, one.content, one.kept, at)
-            for ref, one in identities.items()
-        ],
+        " select given.*, %s from unnest(%s::text[], %b::bytea[], %b::bytea[], %s::bytea[], %b::bytea[], %s::bool[])"
+        " as given",
+        (at, *columns(rows, 6)),
     )
 
 

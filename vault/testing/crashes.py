@@ -47,8 +47,6 @@ class _Counter:
 _PLACES: tuple[tuple[Any, str], ...] = (
     (psycopg.Connection, "execute"),
     (psycopg.Connection, "commit"),
-    (psycopg.Cursor, "executemany"),
-    (psycopg.Cursor, "executemany"),
     (Objects, "put"),
     (Objects, "get"),
     (Objects, "delete"),

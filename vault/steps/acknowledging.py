@@ -1,0 +1,49 @@
+"""Acknowledging: the notice that an arrival deserves goes out while its message is still in hand, once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vault.delivery.smtp import Courier
+from vault.errors import OutOfReachError, RefusedError
+from vault.steps.exceptions import PATIENCE, raise_exception
+from vault.steps.notices import send_with
+from vault.steps.parts import Parts
+from vault.steps.receive import Taken
+from vault.storage.cases import held_together
+from vault.storage.outgoing import Outgoing
+
+
+def acknowledge(
+    parts: Parts,
+    several: Sequence[tuple[Taken, dict[str, Any]]],
+    courier: Courier | None = None,
+    fault: Callable[[Exception], None] | None = None,
+) -> None:
+    """Send the notices of some arrivals, one after the other; their cases are held together.
+
+    :param several: what was taken, with its particulars.
+    :param courier: the line to the mail server; None for one of its own.
+    :param fault: told what went wrong with one by our own fault, so that the others don't wait; None to let it out.
+    """
+    due = [(taken, taken.answer, particulars) for taken, particulars in several if taken.answer is not None]
+    if not due:
+        return
+    with held_together(parts.database, [taken.case.ref for taken, _, _ in due], PATIENCE) as mine:
+        for taken, answer, particulars in due:
+            if taken.case.ref not in mine:
+                continue
+            try:
+                _send(parts, taken, answer, particulars, courier)
+            except Exception as error:  # the case stands and its notice is intended
+                if fault is None:
+                    raise
+                fault(error)
+
+
+def _send(parts: Parts, taken: Taken, answer: Outgoing, particulars: dict[str, Any], courier: Courier | None) -> None:
+    try:
+        send_with(parts, answer, particulars, courier=courier, case=taken.case)
+    except RefusedError as error:  # a strange address or name must not stop the batch
+        raise_exception(parts, taken.case.ref, error)
+    except OutOfReachError:  # gpg or the mail server is away: the intent stands, and `resend` sends it
+        return
