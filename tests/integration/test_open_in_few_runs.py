@@ -17,7 +17,8 @@ from vault.intake.gpgstatus import uid_addresses
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.opened import OpenedMail, Outcome, ProofKind
 from vault.intake.openpgp import OpenPgp, fingerprint_of
-from vault.intake.smime import Smime, load_key
+from vault.intake.smime import Smime
+from vault.intake.smimekey import load_key
 from vault.intake.tool import ToolRun, run_tool
 from vault.testing import mails
 from vault.testing.mailkeys import PgpHome, SmimeIdentity, make_pgp_home, make_smime_identity
@@ -77,9 +78,13 @@ def _smime(scene: Scene, *, opaque: bool) -> bytes:
 
 OPENED = "gpg --unwrap --decrypt"
 KINDS: dict[str, tuple[Callable[[Scene], bytes], list[str]]] = {
-    "stranger": (_pgp, [OPENED, "gpgv"]),
-    "key": (lambda s: _pgp(s, attach_key=True), [OPENED, "gpgv", "gpg --import", "gpg --decrypt"]),
-    "detached": (lambda s: mails.pgp_signed_mail(LETTER, s.world.aino), ["gpgv"]),
+    "stranger": (_pgp, [OPENED]),
+    "key": (lambda s: _pgp(s, attach_key=True), [OPENED, "gpg --import", "gpg --decrypt"]),
+    "clear-signed": (
+        lambda s: mails.plain_mail(replace(LETTER, text=s.world.aino.gpg("--clear-sign", data=b"Hei.\n").decode())),
+        ["gpg --decrypt"],
+    ),
+    "detached": (lambda s: mails.pgp_signed_mail(LETTER, s.world.aino), []),
     "detached-key": (
         lambda s: mails.pgp_signed_mail(replace(LETTER, attach_key=True), s.world.aino),
         ["gpg --import", "gpg --verify"],
@@ -114,13 +119,16 @@ def test_armour_in_armour_is_still_given_to_gpg(scene: Scene, runs: list[str]) -
     assert opened.outcome is Outcome.OPENED
 
 
-def test_without_gpgv_gpg_reads(scene: Scene, runs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpg_module, "is_installed", lambda _: False)
+def test_a_signer_whom_our_home_knows_is_judged_by_gpg(scene: Scene, runs: list[str]) -> None:
+    with short_directory() as base:
+        openpgp = _fresh(scene.world.clinic_home, base / "h")
+        PgpHome(base / "h", "").learn(scene.world.aino.public_key())
 
-    opened = open_mail(_pgp(scene), scene.tools)
+        opened = open_mail(_pgp(scene), MailTools(openpgp))
 
-    assert runs[-2:] == [OPENED, "gpg --decrypt"]
-    assert opened.sender_proof.kind is ProofKind.UNKNOWN_KEY
+        openpgp.close()
+    assert "gpg --decrypt" in runs
+    assert (opened.sender_proof.kind, opened.sender_proof.from_matches) == (ProofKind.VALID, True)
 
 
 def test_core_dumps_are_forbidden_before_a_tool_starts() -> None:

@@ -5,7 +5,7 @@ output. What a message becomes is bounded by the size that any file may have (gp
 ``--max-output`` still reports DECRYPTION_OKAY for a cut text).
 
 Each run costs more than what it computes, so there are as few as the verdict allows: keys that came along are
-imported and listed at once, and a text that only strangers signed is read by gpgv, which starts in half the time.
+imported and listed at once, and a text that only strangers signed is read without any (:mod:`vault.intake.strangers`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,11 +14,12 @@ from pathlib import Path
 
 from vault.domain.private import Private
 from vault.errors import UnreadableError
-from vault.intake.gpgstatus import Statuses, judge, only_strangers, parse_statuses, uid_addresses
+from vault.intake.gpgstatus import Statuses, judge, parse_statuses, uid_addresses
 from vault.intake.keyrings import RING, KeyRing
 from vault.intake.opened import ProofKind, SenderProof, SignedContent
 from vault.intake.sandbox import ChildLimits
-from vault.intake.tool import STATUS, ToolRun, is_installed, run_tool
+from vault.intake.strangers import only_strangers
+from vault.intake.tool import STATUS, ToolRun, run_tool
 
 _OPTIONS = (
     *("--no-options", "--batch", "--no-tty", "--no-verbose", "--logger-file", "/dev/null"),
@@ -100,20 +101,10 @@ class Gpg:
         return self.place / "extra.gpg"
 
     def _glance(self, signed: SignedContent) -> Read | None:
-        """Let gpgv read it; its word stands where it knew no signer's key, for then gpg could judge no more.
-
-        gpgv looks at no expiry and no revocation. All else that it says, and what it does not say, is left to gpg.
-        """
-        if self.own is None or not is_installed("gpgv"):
-            return None
-        data, files = _input(signed)
-        how = ["{signature}", "-"] if files else ["--output", "-"]
-        command = ["gpgv", "--quiet", "--homedir", str(self.place), "--keyring", "{own}", "--status-fd", STATUS, *how]
-        files = {**files, "own": self.own.packets}
-        run = run_tool(command, data, cwd=self.place, limits=self.limits, files=files)
-        statuses = parse_statuses(run.status)
-        fingerprint = only_strangers(statuses, texts=0 if signed.content is not None else 1)
-        return Read(run.output, SenderProof(ProofKind.UNKNOWN_KEY, fingerprint)) if fingerprint else None
+        """Say "unknown key" where gpg would certainly say so with our own ring; all else is left to gpg."""
+        ours = self.own.key_ids if self.own else None
+        found = only_strangers(signed, ours) if ours is not None else None
+        return Read(found[0], SenderProof(ProofKind.UNKNOWN_KEY, found[1])) if found else None
 
     def _imported(self, keys: Iterable[bytes]) -> KeyRing | None:
         """Import public keys into a ring of this call's own; a secret key finds no agent there and stays out."""

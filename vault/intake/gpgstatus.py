@@ -17,7 +17,6 @@ _BAD = {  # a signature's status, and what it says of it
     "EXPKEYSIG": "signer_key_expired",
     "EXPSIG": "signature_expired",
 }
-_STRANGERS = frozenset({"NEWSIG", "PLAINTEXT", "PLAINTEXT_LENGTH", "ERRSIG", "NO_PUBKEY"})
 _DOCUMENT_CLASSES = frozenset({"00", "01"})  # over a binary or a text document; others sign keys
 _NO_PUBLIC_KEY = "9"
 _VALIDSIG_FIELDS, _HASH, _CLASS, _PRIMARY = 10, 7, 8, 9
@@ -47,17 +46,6 @@ def judge(statuses: Statuses) -> Verdict:
             if verdict[0] is kind:
                 return verdict
     return ProofKind.NONE, None, ""
-
-
-def only_strangers(statuses: Statuses, texts: int) -> str | None:
-    """Return whose key is missing when signatures by unknown keys are all that a reader met; else None.
-
-    :param texts: how many texts must have been in the message.
-    """
-    names = [name for name, _ in statuses]
-    kind, fingerprint, _ = judge(statuses)
-    sole = _STRANGERS.issuperset(names) and names.count("PLAINTEXT") == texts
-    return fingerprint if sole and kind is ProofKind.UNKNOWN_KEY else None
 
 
 def uid_addresses(listing: bytes) -> frozenset[str]:

@@ -6,20 +6,20 @@ them again several times a run. The ring is made by gpg alone; what is read out 
 """
 
 import contextlib
+import functools
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from vault.domain.private import Private
 from vault.intake.armour import public_key_armour
-from vault.intake.gpgstatus import primary_fingerprint
+from vault.intake.gpgstatus import fingerprints, primary_fingerprint
+from vault.intake.packets import UnsureError, walk
 
 RING = "gnupg-ring:"  # in front of a path: gpg is to make a ring of the old format there
 _FILES = ("pubring.kbx", "pubring.gpg")
-_PACKET, _NEW_FORMAT = 0x80, 0x40
 _PRIMARY, _TRUST = 6, 12  # packets' types; a trust packet is gpg's own note and never leaves a ring
-_TWO_OCTETS, _FOUR_OCTETS = range(192, 224), 255  # first length octets of the new format
+_ID = 16  # digits of a key id: the end of a fingerprint, and of a version 5 key its beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,18 @@ class KeyRing(Private):
         if primary_fingerprint(self.listing) != fingerprint:
             return None
         try:
-            kept = [(kind, packet) for kind, packet in _packets(self.packets) if kind != _TRUST]
-        except ValueError:
+            kept = [packet for packet in walk(self.packets) if packet.tag != _TRUST]
+        except UnsureError:
             return None
-        if [kind for kind, _ in kept].count(_PRIMARY) != 1:
+        if [packet.tag for packet in kept].count(_PRIMARY) != 1:
             return None
-        return public_key_armour(b"".join(packet for _, packet in kept))
+        return public_key_armour(b"".join(packet.whole for packet in kept))
+
+    @property
+    def key_ids(self) -> frozenset[str] | None:
+        """The key ids of all keys and subkeys; None when the list doesn't name them."""
+        ids = _key_ids(self.listing)
+        return None if self.packets and not ids else ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +70,7 @@ def home_state(home: Path) -> HomeState:
     return HomeState(tuple(found))
 
 
-def _packets(ring: bytes) -> Iterator[tuple[int, bytes]]:
-    """Cut a ring into packets.
-
-    :raises ValueError: it is cut off, or a packet's length is left open; gpg writes no such ring.
-    """
-    at = 0
-    while at < len(ring):
-        kind, head, length = _header(ring[at : at + 6])
-        if at + head + length > len(ring):
-            raise ValueError("a packet is cut off")
-        yield kind, ring[at : at + head + length]
-        at += head + length
-
-
-def _header(octets: bytes) -> tuple[int, int, int]:
-    """Return a packet's type, and the lengths of its header and of its body (RFC 9580 section 4.2)."""
-    octets = octets.ljust(6, b"\0")
-    first, length = octets[0], octets[1]
-    if not first & _PACKET:
-        raise ValueError("this is no packet")
-    if not first & _NEW_FORMAT:
-        size = (1, 2, 4, 0)[first & 3]
-        if not size:
-            raise ValueError("a packet's length is left open")
-        return first >> 2 & 15, 1 + size, int.from_bytes(octets[1 : 1 + size], "big")
-    kind = first & 63
-    if length in _TWO_OCTETS:
-        return kind, 3, (length - 192 << 8) + octets[2] + 192
-    if length == _FOUR_OCTETS:
-        return kind, 6, int.from_bytes(octets[2:6], "big")
-    if length > _TWO_OCTETS[0]:
-        raise ValueError("a packet's length is left open")
-    return kind, 2, length
+@functools.lru_cache(maxsize=1)
+def _key_ids(listing: bytes) -> frozenset[str]:
+    """Read a list once, for our own ring is asked for each mail."""
+    return frozenset(digits for one in fingerprints(listing) for digits in (one[:_ID], one[-_ID:]))
