@@ -12,7 +12,8 @@ import pytest
 
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.opened import Encryption, OpenedMail, Outcome, ProofKind
-from vault.intake.smime import Smime, load_key
+from vault.intake.smime import Smime
+from vault.intake.smimekey import load_key
 from vault.testing import mails
 from vault.testing.mailkeys import make_smime_identity
 from vault.testing.mailworld import LETTER, TEXT, MailWorld, mail_world

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from vault.errors import WrongUseError
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.opened import OpenedMail, Outcome, ProofKind
-from vault.intake.smime import Smime, load_key
+from vault.intake.smime import Smime
+from vault.intake.smimekey import load_key
 from vault.testing import mails
 from vault.testing.cmsbytes import compressed_data, smime_entity
 from vault.testing.mailkeys import SmimeIdentity, make_smime_identity

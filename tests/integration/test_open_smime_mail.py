@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from vault.errors import WrongUseError
 from vault.intake.mail import MailTools, open_mail
 from vault.intake.opened import Encryption, OpenedMail, Outcome, ProofKind
-from vault.intake.smime import Smime, load_any_key, load_key
+from vault.intake.smime import Smime
+from vault.intake.smimekey import load_any_key, load_key
 from vault.testing import mails
 from vault.testing.mailkeys import SmimeIdentity, make_smime_identity
 from vault.testing.mails import File, Letter
@@ -207,13 +208,13 @@ def test_broken_messages_are_refused(world: World) -> None:
 
 
 def test_keys_come_as_pem_or_pkcs12_with_or_without_a_password(world: World) -> None:
-    pem = load_key(world.clinic.key.read_bytes() + world.clinic.certificate.read_bytes(), None)
-    key = serialization.load_pem_private_key(pem.key, None)
-    certificate = x509.load_pem_x509_certificate(pem.certificate or b"")
+    ours = load_key(world.clinic.key.read_bytes() + world.clinic.certificate.read_bytes(), None)
+    key = serialization.load_der_private_key(ours.key, None)
+    certificate = x509.load_pem_x509_certificate(ours.certificate or b"")
     secret = serialization.BestAvailableEncryption(b"salasana")
     p12 = pkcs12.serialize_key_and_certificates(b"x", key, certificate, None, secret)  # type: ignore[arg-type]  # RSA
 
-    assert load_any_key(p12, ["wrong", "salasana"]) == pem
+    assert load_any_key(p12, ["wrong", "salasana"]) == ours
     assert load_any_key(world.clinic.key.read_bytes(), []).certificate is None
     for data, password in ((p12, "wrong"), (p12, None), (b"junk", None), (b"-----BEGIN X-----", None)):
         with pytest.raises(WrongUseError):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vault.errors import OutOfReachError, UnreadableError, WrongUseError
-from vault.intake.sandbox import ChildLimits, anonymous_file, private_directory, run_child
+from vault.intake.sandbox import ChildLimits, anonymous_files, private_directory, run_child
 
 MISBEHAVIOUR = """
 import os, socket, subprocess, sys, tempfile, time
@@ -167,7 +167,7 @@ def test_an_open_base_directory_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_anonymous_memory_has_no_name() -> None:
-    with anonymous_file(b"Aino") as descriptor:
+    with anonymous_files(b"Aino") as (descriptor,):
         assert os.read(descriptor, 10) == b"Aino"
         assert "memfd" in str(Path(f"/proc/self/fd/{descriptor}").readlink())
 

@@ -159,6 +159,8 @@ def test_two_codes_make_the_reading_unsure() -> None:
         ("Koden: 7K3QX-M2VTO", "7K3QX-M2VT0"),
         ("code: ABCDE-FGHJK", "ABCDE-FGHJK"),
         ("one-time code: ABCDEFGHJK", "ABCDE-FGHJK"),
+        ("one-time code\nABCDEFGHJK", "ABCDE-FGHJK"),
+        ("one-time code\n\nABCDEFGHJK", None),
         ("7K3QX-M2VTA and 7K3QX-M2VTB", None),
         ("my code is 7K3QX-M2VTA, not 12345", "7K3QX-M2VTA"),
         ("00100 Espoo", None),

@@ -28,7 +28,8 @@ def mail(file: Path, gnupg_home: Path | None, smime_keys: tuple[Path, ...], pass
     from vault.intake.apart import Apart, OwnKeys
     from vault.intake.mail import MailTools, open_mail
     from vault.intake.openpgp import OpenPgp
-    from vault.intake.smime import Smime, load_any_key
+    from vault.intake.smime import Smime
+    from vault.intake.smimekey import load_any_key
 
     keys = tuple(load_any_key(path.read_bytes(), passwords) for path in smime_keys)
     openpgp, home = OpenPgp(gnupg_home), str(gnupg_home.absolute()) if gnupg_home else None

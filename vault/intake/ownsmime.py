@@ -18,6 +18,7 @@ from vault.crypto.durable import write_once
 from vault.domain.private import Private
 from vault.errors import WrongUseError
 from vault.intake.ownkeys import LIFETIME, SMIME, KeyState, OwnKey
+from vault.intake.smimekey import open_pem
 from vault.settings import read_secret
 
 _BITS = 3072
@@ -100,9 +101,7 @@ class OwnSmime(Private):
         """
         form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         try:
-            key = serialization.load_pem_private_key(
-                self.key_file.read_bytes(), read_secret(self.passphrase_file).encode()
-            )
+            key = open_pem(self.key_file.read_bytes(), read_secret(self.passphrase_file).encode())
         except (OSError, ValueError, TypeError, UnsupportedAlgorithm, WrongUseError):
             return False
         return key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)

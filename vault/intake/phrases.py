@@ -4,27 +4,20 @@ The words of the rights themselves stand in :mod:`vault.intake.rights`.
 """
 
 import re
-from typing import TypeAlias
 
 from vault.domain.request import AnswerBy
+from vault.intake.rights import at_word
 
-Patterns: TypeAlias = tuple[re.Pattern[str], ...]
-
-
-def _any(*phrases: str) -> Patterns:
-    return tuple(re.compile(phrase) for phrase in phrases)
-
-
-WISHES: dict[AnswerBy, Patterns] = {
-    AnswerBy.PAPER: _any(
-        r"\b(?:paperilla|paperisena|paperipost|kirjeenä|kirjeitse|postitse|kirjepost)",
-        r"\b(?:på papper|per brev|med posten|per post|i brevform|pappersform)\b",
-        r"\b(?:on paper|by (?:regular )?post|by letter|paper copy|in the post)\b",
+WISHES: dict[AnswerBy, re.Pattern[str]] = {
+    AnswerBy.PAPER: at_word(
+        r"paperilla|paperisena|paperipost|kirjeenä|kirjeitse|postitse|kirjepost",
+        r"(?:på papper|per brev|med posten|per post|i brevform|pappersform)\b",
+        r"(?:on paper|by (?:regular )?post|by letter|paper copy|in the post)\b",
     ),
-    AnswerBy.MAIL: _any(
-        r"\bsähköposti(?:lla|tse|in\b|ini\b|na\b|se)",
-        r"\b(?:per|via|med) (?:krypterad )?e-?(?:post|mail)",
-        r"\bby (?:encrypted )?e-?mail\b",
+    AnswerBy.MAIL: at_word(
+        r"sähköposti(?:lla|tse|in\b|ini\b|na\b|se)",
+        r"(?:per|via|med) (?:krypterad )?e-?(?:post|mail)",
+        r"by (?:encrypted )?e-?mail\b",
     ),
 }
 

@@ -22,7 +22,7 @@ from vault.intake.gpg import Gpg, empty_home
 from vault.intake.gpgstatus import uid_addresses
 from vault.intake.keypackets import may_name
 from vault.intake.sandbox import ChildLimits, private_directory
-from vault.intake.smime import addresses
+from vault.intake.smimesigner import addresses
 
 ReplyKind: TypeAlias = Literal["openpgp", "smime"]
 

@@ -9,7 +9,22 @@ from typing import Final, TypeAlias
 
 from vault.domain.request import RequestKind
 
-Patterns: TypeAlias = tuple[re.Pattern[str], ...]
+
+class Near:
+    """An expression that begins with common words, and the rarer ones in it: without these it need not be tried."""
+
+    __slots__ = ("_rare", "_whole")
+
+    def __init__(self, rare: str, whole: str) -> None:
+        """Compile both; wherever ``whole`` matches, ``rare`` must match too."""
+        self._rare, self._whole = re.compile(rare), re.compile(whole)
+
+    def search(self, words: str) -> bool:
+        """Tell whether the words hold it."""
+        return self._rare.search(words) is not None and self._whole.search(words) is not None
+
+
+Patterns: TypeAlias = tuple[re.Pattern[str] | Near, ...]
 
 _NEAR = ".{0,80}"  # at most so far apart
 
@@ -57,20 +72,29 @@ _READERS = (
 )
 
 
-def near(first: str, second: str) -> re.Pattern[str]:
+def near(rare: str, second: str) -> Near:
     """Match the two in either order."""
-    return re.compile(rf"{first}{_NEAR}{second}|{second}{_NEAR}{first}")
+    return Near(rare, rf"{rare}{_NEAR}{second}|{second}{_NEAR}{rare}")
 
 
-def _any(*phrases: str) -> Patterns:
-    return tuple(re.compile(phrase) for phrase in phrases)
+def _after(common: str, rare: str) -> Near:
+    """Match a rare expression behind a common one."""
+    return Near(rare, rf"{common}{_NEAR}{rare}")
 
 
-NAMED: Final[Patterns] = _any(  # the right of access by one of its names
-    r"\btarkastus(?:oike|pyyn)|\btietopyyn|\b(?:artiklan? 15|15(?:\.|:n)? artikla)",
-    r"\bregisterutdrag|\b(?:rätt till insyn|insynsrätt|begäran om (?:insyn|tillgång))|\bartikel 15\b",
-    r"\b(?:d?sar|(?:data )?subject access request|right of access)\b|\barticle 15\b",
-    rf"\b(?:jälj?ennö|kopio|kopi(?:a|or)\b|cop(?:y|ies)\b){_NEAR}{_DATA}|{_DATA}{_NEAR}\bkopio",
+def at_word(*phrases: str) -> re.Pattern[str]:
+    """Match any of the phrases where a word begins: one search for all of them, and it passes over most letters."""
+    return re.compile(rf"\b(?:{'|'.join(phrases)})")
+
+
+NAMED: Final[Patterns] = (  # the right of access by one of its names
+    at_word(
+        r"tarkastus(?:oike|pyyn)|tietopyyn|artiklan? 15|15(?:\.|:n)? artikla",
+        r"registerutdrag|rätt till insyn|insynsrätt|begäran om (?:insyn|tillgång)|artikel 15\b",
+        r"d?sar\b|(?:data )?subject access request\b|right of access\b|article 15\b",
+        rf"(?:jälj?ennö|kopio|kopi(?:a|or)\b|cop(?:y|ies)\b){_NEAR}{_DATA}",
+    ),
+    _after(_DATA, r"\bkopio"),
 )
 INSPECTION: Final[Patterns] = (near(_VIEW, _OWN), near(_HELD, _ABOUT), near(_ASK, _ABOUT), near(_VIEW, _ABOUT))
 ALSO: Final = re.compile(r"\b(?:sekä|ja|och|samt|and)\b")  # "my records and who has read them" asks for two things
@@ -78,81 +102,83 @@ ASKED: Final[Patterns] = (near(_ASK, _OWN),)  # she wants something with records
 
 OTHERS: Final[dict[RequestKind, Patterns]] = {
     RequestKind.LOG: (
-        *_any(
-            r"\b(?:loki(?:tie|merk|t\b|n\b|a\b)|käyttöloki|luovutusloki|lokiin|lokit\b)",
-            r"\blogg(?:uppgift|utdrag|bok|en\b|ar\b)|\bloggen\b",
-            r"\b(?:access logs?|log (?:data|information|entries|of who)|usage logs?|audit (?:trail|log)|the log)\b",
-            rf"\b(?:kuka|ketkä|kenen|kenelle|onko|joku|jotka){_NEAR}{_READERS}",
-            rf"\b(?:kenelle|mihin){_NEAR}\bluovutet|\b(?:till vem|vem har ni){_NEAR}\blämnat ut",
-            rf"\b(?:vem|vilka|som|någon){_NEAR}{_READERS}|\bhar .{{1,60}}{_READERS} (?:på |i )?(?:min|mitt|mina)\b",
-            rf"\b(?:who|any(?:one|body)|some(?:one|body)){_NEAR}{_READERS}",
-            rf"\bwhich (?:\w+ )?(?:staff|employees|members|people|persons){_NEAR}{_READERS}",
-            r"\b(?:has|have) .{1,60}\b(?:opened|viewed|accessed|looked at|read|been in) my\b",
-            rf"\b(?:to whom|who){_NEAR}\bdisclosed",
+        at_word(
+            r"loki(?:tie|merk|t\b|n\b|a\b)|käyttöloki|luovutusloki|lokiin|lokit\b",
+            r"logg(?:uppgift|utdrag|bok|en\b|ar\b)|loggen\b",
+            r"access logs?\b|log (?:data|information|entries|of who)\b|usage logs?\b|audit (?:trail|log)\b|the log\b",
+            rf"(?:kuka|ketkä|kenen|kenelle|onko|joku|jotka){_NEAR}{_READERS}",
+            rf"(?:kenelle|mihin){_NEAR}\bluovutet|(?:till vem|vem har ni){_NEAR}\blämnat ut",
+            rf"(?:vem|vilka|som|någon){_NEAR}{_READERS}|har .{{1,60}}{_READERS} (?:på |i )?(?:min|mitt|mina)\b",
+            rf"(?:who|any(?:one|body)|some(?:one|body)){_NEAR}{_READERS}",
+            rf"which (?:\w+ )?(?:staff|employees|members|people|persons){_NEAR}{_READERS}",
+            r"(?:has|have) .{1,60}\b(?:opened|viewed|accessed|looked at|read|been in) my\b",
+            rf"(?:to whom|who){_NEAR}\bdisclosed",
         ),
     ),
-    RequestKind.RECTIFICATION: _any(
-        r"\b(?:oikais|rectif)|\brättelse",
-        rf"\bkorja(?:ta|am|tte|tka|kaa|us|tt){_NEAR}{_DATA}|{_DATA}{_NEAR}\bkorja(?:ta|am|tte|tka|kaa|us|tt)",
-        rf"(?:väär|virhe){_NEAR}\b(?:muut|korja(?!ttu\b)|päivit)|\b(?:muut|korja|päivit)\w*{_NEAR}(?:väär|virhe)",
-        rf"\b(?:fel\b|felaktig|felskriv|felstav|stämmer inte){_NEAR}\b(?:rätta|ändra|korriger|uppdater)",
-        rf"\b(?:rätta|korriger)\w*{_NEAR}(?:{_DATA}|\bfel)|{_DATA}{_NEAR}\b(?:felaktig|rättas|korriger)",
-        rf"\b(?:wrong|errors?|mistakes?|incorrect|inaccurate|mis-?spel\w+){_NEAR}\b(?:fix|correct|update|amend|change)",
-        rf"\b(?:fix|correct(?:ion)?\b|update|amend){_NEAR}(?:{_DATA}|wrong|error|mistake)",
-        rf"{_DATA}{_NEAR}\b(?:inaccurate|incorrect)",
+    RequestKind.RECTIFICATION: (
+        at_word(
+            r"oikais|rectif|rättelse",
+            rf"(?:muut|korja|päivit)\w*{_NEAR}(?:väär|virhe)",
+            rf"(?:fel\b|felaktig|felskriv|felstav|stämmer inte){_NEAR}\b(?:rätta|ändra|korriger|uppdater)",
+            rf"(?:rätta|korriger)\w*{_NEAR}(?:{_DATA}|\bfel)",
+            rf"(?:wrong|errors?|mistakes?|incorrect|inaccurate|mis-?spel\w+){_NEAR}\b(?:fix|correct|update|amend|change)",
+            rf"(?:fix|correct(?:ion)?\b|update|amend){_NEAR}(?:{_DATA}|wrong|error|mistake)",
+        ),
+        re.compile(rf"(?:väär|virhe){_NEAR}\b(?:muut|korja(?!ttu\b)|päivit)"),
+        near(r"\bkorja(?:ta|am|tte|tka|kaa|us|tt)", _DATA),
+        _after(_DATA, r"\b(?:felaktig|rättas|korriger|inaccurate|incorrect)"),
     ),
     RequestKind.ERASURE: (
         near(r"\b(?:poista(?:a|kaa|ma|mi|tte|tta)|poisto|poistet|hävit|tuho[ta])", rf"(?:{_THINGS}|\bkaikki)"),
         near(r"\b(?:rader|ta bort|utplån|förstör|avlägsn)", _THINGS),
         near(r"\b(?:delet|eras|remov|destroy|wip(?:e|ed)\b|purg)", _THINGS),
-        *_any(r"\bunohdetu", r"\brätten? att bli (?:bort)?glömd", r"\bright to (?:be forgotten|erasure)"),
+        at_word(r"unohdetu", r"rätten? att bli (?:bort)?glömd", r"right to (?:be forgotten|erasure)"),
     ),
     RequestKind.RESTRICTION: (
         near(r"\brajoit", rf"(?:käsittely|käytö|{_DATA})"),
         near(r"\bbegräns", rf"(?:behandling|användning|{_DATA})"),
         near(r"\brestrict", r"\b(?:processing|use)\b"),
-        *_any(
-            rf"\bälkää käyttäkö{_NEAR}{_DATA}|\banvänd inte{_NEAR}{_DATA}",
-            rf"\b(?:stop|do not|don't) us(?:e|ing){_NEAR}{_DATA}",
-            r"\b(?:artiklan? 18|18(?:\.|:n)? artikla|artikel 18|article 18)\b",
+        at_word(
+            rf"älkää käyttäkö{_NEAR}{_DATA}|använd inte{_NEAR}{_DATA}",
+            rf"(?:stop|do not|don't) us(?:e|ing){_NEAR}{_DATA}",
+            r"artiklan? 18\b|18(?:\.|:n)? artikla\b|artikel 18\b|article 18\b",
         ),
     ),
     RequestKind.PORTABILITY: (
         near(r"\bsiir(?:rä|tä)\w*", _DATA),
         near(r"\b(?:överför|flytta)\w*", _DATA),
         near(r"\b(?:transfer|move|port)\b", _DATA),
-        *_any(
-            r"\bkoneluettav|\bmaskinläsbar|\bmachine[- ]readable|portab|\bsiirto-oike",
-            r"\b(?:artiklan? 20|20(?:\.|:n)? artikla|artikel 20|article 20)\b",
+        re.compile("portab"),
+        at_word(
+            r"koneluettav|maskinläsbar|machine[- ]readable|siirto-oike",
+            r"artiklan? 20\b|20(?:\.|:n)? artikla\b|artikel 20\b|article 20\b",
         ),
     ),
     RequestKind.OBJECTION: (
         near(r"\b(?:vastusta\w*|kiell\w+|kiellän)", rf"(?:käsittely|luovut|markkinoin|tutkimu|{_DATA})"),
         near(r"\b(?:invänd\w*|motsätt\w*)", rf"(?:behandling|marknadsföring|forskning|{_DATA})"),
         near(r"\bobject\b", rf"\b(?:processing|use|marketing|research|{_DATA})"),
-        *_any(
-            rf"\ben (?:hyväksy|halua|salli){_NEAR}{_DATA}{_NEAR}(?:markkinoin|tutkimu|käytetään)",
-            rf"\bvill inte{_NEAR}{_DATA}{_NEAR}(?:används|marknadsföring|forskning)",
-            rf"\b(?:don't|do not) (?:want|consent|agree){_NEAR}{_DATA}{_NEAR}\b(?:used|marketing|research)",
+        at_word(
+            rf"en (?:hyväksy|halua|salli){_NEAR}{_DATA}{_NEAR}(?:markkinoin|tutkimu|käytetään)",
+            rf"vill inte{_NEAR}{_DATA}{_NEAR}(?:används|marknadsföring|forskning)",
+            rf"(?:don't|do not) (?:want|consent|agree){_NEAR}{_DATA}{_NEAR}\b(?:used|marketing|research)",
         ),
     ),
 }
 
-CHILD: Final[Patterns] = _any(
-    r"\blapse(?:ni|mme|lleni|stani|ltani)|\b(?:poikan?i|poikamme|pojastani|tyttär\w+|alaikäi\w+|huollettava\w+|huoltaja\b)",
-    r"\b(?:mitt|vårt|våra|mina|ert) barn|\b(?:min|vår) (?:\d+-?åriga? )?(?:son|dotter)s?\b|\bvårdnadshavare",
-    r"\b(?:mamma|pappa|mor|far|förälder) till\b|\bvårdnad(?:en)? om\b",
-    r"\b(?:my|our) (?:\d+[- ]year[- ]old )?(?:child|children|son|daughter)\b",
-    r"\b(?:mother|father|parent) of\b|\bcustody\b",
+CHILD: Final = at_word(
+    r"lapse(?:ni|mme|lleni|stani|ltani)|poikan?i|poikamme|pojastani|tyttär\w+|alaikäi\w+|huollettava\w+|huoltaja\b",
+    r"(?:mitt|vårt|våra|mina|ert) barn|(?:min|vår) (?:\d+-?åriga? )?(?:son|dotter)s?\b|vårdnadshavare",
+    r"(?:mamma|pappa|mor|far|förälder) till\b|vårdnad(?:en)? om\b",
+    r"(?:my|our) (?:\d+[- ]year[- ]old )?(?:child|children|son|daughter)\b",
+    r"(?:mother|father|parent) of\b|custody\b",
 )
-SOMEBODY: Final[Patterns] = (
-    *_any(
-        r"\b(?:\w+n )?puolesta(?:an|nsa)?\b|\bpäämiehe|\bvaltuu|\bvaltakirj|\bedunvalvo",
-        rf"\b(?:äitini|isäni|puolisoni|vaimoni|mieheni|vanhempani) {_DATA}",
-        r"\b(?:för|på) .{1,40} (?:räkning|vägnar)\b|\bfullmakt|\bombud\b|\bintressebevakare",
-        rf"\bmin (?:mor|mamma|far|pappa|make|maka|man|fru)s\b.{{0,20}}{_DATA}",
-        r"\bon behalf of\b|\bpower of attorney|\bguardian|\bauthori[sz]ed (?:by|to|me)\b|\bmy client\b",
-        r"\b(?:of|for|about) my (?:mother|father|husband|wife|spouse|parents?)\b",
-        rf"\bmy (?:mother|father|husband|wife|spouse)'?s\b.{{0,20}}{_DATA}",
-    ),
+SOMEBODY: Final = at_word(
+    r"(?:\w+n )?puolesta(?:an|nsa)?\b|päämiehe|valtuu|valtakirj|edunvalvo",
+    rf"(?:äitini|isäni|puolisoni|vaimoni|mieheni|vanhempani) {_DATA}",
+    r"(?:för|på) .{1,40} (?:räkning|vägnar)\b|fullmakt|ombud\b|intressebevakare",
+    rf"min (?:mor|mamma|far|pappa|make|maka|man|fru)s\b.{{0,20}}{_DATA}",
+    r"on behalf of\b|power of attorney|guardian|authori[sz]ed (?:by|to|me)\b|my client\b",
+    r"(?:of|for|about) my (?:mother|father|husband|wife|spouse|parents?)\b",
+    rf"my (?:mother|father|husband|wife|spouse)'?s\b.{{0,20}}{_DATA}",
 )

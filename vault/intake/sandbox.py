@@ -67,7 +67,7 @@ def run_child(function_path: str, payload: bytes, *, limits: ChildLimits | None 
     if not _FUNCTION.fullmatch(function_path):
         raise WrongUseError("child_function", "a child's function is written module:function")
     limits = limits or ChildLimits()
-    with private_directory() as home, anonymous_file(payload) as source:
+    with private_directory() as home, anonymous_files(payload) as (source,):
         child = subprocess.Popen(
             _command(function_path, limits),
             stdin=source,
@@ -104,17 +104,25 @@ def private_directory() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def anonymous_file(data: bytes) -> Iterator[int]:
-    """Hold ``data`` in memory behind a file descriptor at position 0; no file system ever sees it."""
-    descriptor = os.memfd_create("dsr", 0)
+def anonymous_files(*contents: bytes) -> Iterator[list[int]]:
+    """Hold each of ``contents`` in memory behind a file descriptor at position 0; no file system ever sees them."""
+    descriptors: list[int] = []
     try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(descriptor, left) :]
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor
+        for content in contents:
+            descriptors.append(os.memfd_create("dsr", 0))
+            _fill(descriptors[-1], content)
+        yield descriptors
     finally:
-        os.close(descriptor)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _fill(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+    if data:
+        os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 def _command(function_path: str, limits: ChildLimits) -> list[str]:

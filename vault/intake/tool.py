@@ -18,7 +18,7 @@ from pathlib import Path
 
 from vault.domain.private import Private
 from vault.errors import UnreadableError, WrongUseError
-from vault.intake.sandbox import ChildLimits, anonymous_file
+from vault.intake.sandbox import ChildLimits, anonymous_files
 
 STATUS = "{status}"  # stands in an argument list for the number of the status descriptor
 _MESSAGES = 10_000  # bytes of a tool's complaints that are looked at
@@ -47,11 +47,9 @@ def run_tool(
     :raises UnreadableError: ``tool_timeout``, ``tool_output`` (a bomb) or ``tool_died``.
     :raises WrongUseError: the program is not installed.
     """
-    with contextlib.ExitStack() as stack:
-        paths = {f"{{{name}}}": stack.enter_context(anonymous_file(content)) for name, content in (files or {}).items()}
-        source, output, status, complaints = (
-            stack.enter_context(anonymous_file(part)) for part in (data, b"", b"", b"")
-        )
+    files = files or {}
+    with anonymous_files(data, b"", b"", b"", *files.values()) as (source, output, status, complaints, *held):
+        paths = {f"{{{name}}}": descriptor for name, descriptor in zip(files, held, strict=True)}
         spelled = [
             str(status) if item == STATUS else f"/dev/fd/{paths[item]}" if item in paths else item for item in command
         ]
@@ -94,11 +92,14 @@ def _wait(child: "subprocess.Popen[bytes]", seconds: float) -> int:
 
 def _ended(child: "subprocess.Popen[bytes]", seconds: float) -> int:
     """Wait for the end itself: Popen looks every 50 ms, which is longer than gpg takes altogether."""
-    with contextlib.closing(os.fdopen(os.pidfd_open(child.pid), "rb", buffering=0)) as end:
+    end = os.pidfd_open(child.pid)
+    try:
         watch = select.poll()
         watch.register(end, select.POLLIN)
         if not watch.poll(seconds * 1000):
             raise subprocess.TimeoutExpired(child.args, seconds)
+    finally:
+        os.close(end)
     return child.wait()
 
 

@@ -5,9 +5,10 @@ requester's claim and proves nothing.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import pairwise
+from typing import TypeAlias
 
 from vault.domain.calendar import HELSINKI
 from vault.domain.codes import normalise_code
@@ -18,7 +19,7 @@ from vault.intake.headers import clean, mailbox
 
 SURE = 0.5  # confidence below which a person reads what is asked
 _LONGEST = 20_000  # characters of a text that are read
-_DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "------")
+_DASH = re.compile("[\u2010-\u2014\u2212]")
 _READ_AS = str.maketrans("OIL", "011")
 _REFERENCE = re.compile(r"\bDSR ?- ?([0-9]{4}) ?- ?([0-9A-Z]{6})\b", re.IGNORECASE)
 _CODE_LIKE = re.compile(r"(?<![\w+-])\d{6}[-+A-FYXWVUa-fyxwvu]\d{3}[0-9A-Za-z](?!\w)")
@@ -30,9 +31,11 @@ _LABELLED = re.compile(r"^[ \t>*•-]*([^\W\d_][\w /-]{1,40}?)[ \t]*:[ \t]*(\S.*
 _NAME = re.compile(r"[^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,5}")
 _POSTAL = re.compile(r"\b\d{5}\b")
 _AUTHORISATION = re.compile(r"valtakirja|fullmakt|authori[sz]ation|power[ _-]of[ _-]attorney", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]+")
 _SENTENCE = re.compile(r"[.!?;](?: |$)|\n")
 _PLAIN, _HINT, _CLASH = 0.9, 0.6, 0.3  # confidence: said plainly; only hinted at; taken off for a contradiction
 _SEPARATOR = 3  # characters at most between the groups of a code
+_Labelled: TypeAlias = tuple[int, str, str]  # number of a line, its label, what stands behind that
 _LONGEST_NAME, _FEWEST_NAMES, _MOST_NAMES = 80, 2, 4
 
 
@@ -57,23 +60,24 @@ def understand(
     own = _own_words(text)
     words = " ".join(f"{subject}. {own}".lower().split())
     kinds, confidence = _kinds(words)
-    for_child = _found(rights.CHILD, words)
-    codes = _identity_codes(own, today)
+    for_child = rights.CHILD.search(words) is not None
+    labelled = list(_labelled(own.split("\n")))
+    codes = _identity_codes(own, labelled, today)
     return Request(
         kinds=kinds,
         confidence=round(max(0.0, confidence - (_CLASH if len(codes) > 1 else 0.0)), 2),
         language=_language(words, language),
         on_behalf=for_child
-        or _found(rights.SOMEBODY, words)
+        or rights.SOMEBODY.search(words) is not None
         or any(_AUTHORISATION.search(name) for name in attachments),
-        name=_name(own),
+        name=_name(own, labelled),
         code=codes[0] if len(codes) == 1 else None,
-        email=_email(own),
-        address=_address(own),
+        email=_email(labelled),
+        address=_address(own, labelled),
         answer_by=_answer_by(words),
         text=own.strip(),
-        case_ref=_case_ref(f"{subject}\n{text}".translate(_DASHES)),
-        one_time_code=_one_time_code(own.translate(_DASHES)),
+        case_ref=_case_ref(_DASH.sub("-", f"{subject}\n{text}")),
+        one_time_code=_one_time_code(_DASH.sub("-", own)),
         for_child=for_child,
     )
 
@@ -82,11 +86,12 @@ def _own_words(text: str) -> str:
     """Leave out what is quoted from earlier mail."""
     lines: list[str] = []
     for line in text.split("\n"):
-        if phrases.QUOTE_STARTS.fullmatch(line) or (
-            phrases.QUOTE_STARTS.match(line) and line.lstrip().startswith("--")
-        ):
+        bare = line.lstrip()
+        if bare.startswith("--") and phrases.QUOTE_STARTS.match(line):
             break
-        if not line.lstrip().startswith(">"):
+        if ":" in line and phrases.QUOTE_STARTS.fullmatch(line):
+            break
+        if not bare.startswith(">"):
             lines.append(line)
     own = "\n".join(lines)
     return own if own.strip() else text
@@ -132,8 +137,8 @@ def _inspection(sentence: str, others: set[RequestKind]) -> float:
 
 
 def _language(words: str, hint: str | None) -> str:
-    found = re.findall(r"[^\W\d_]+", words)
-    scores = {language: sum(word in phrases.WORDS[language] for word in found) for language in LANGUAGES}
+    found = _WORD.findall(words)
+    scores = {language: sum(map(phrases.WORDS[language].__contains__, found)) for language in LANGUAGES}
     best = max(scores.values())
     first = [language for language in LANGUAGES if scores[language] == best]
     if hint in LANGUAGES and (best == 0 or hint in first):
@@ -141,10 +146,10 @@ def _language(words: str, hint: str | None) -> str:
     return first[0]
 
 
-def _identity_codes(text: str, today: date) -> list[str]:
+def _identity_codes(text: str, labelled: Iterable[_Labelled], today: date) -> list[str]:
     """Return the distinct valid codes; a labelled one speaks for the subject, unless there are several."""
-    labelled = [value for value in _values(text, phrases.CODE_LABELS) for value in _valid_codes(value, today)]
-    return list(dict.fromkeys(labelled)) or list(dict.fromkeys(_valid_codes(text, today)))
+    named = [code for value in _values(labelled, phrases.CODE_LABELS) for code in _valid_codes(value, today)]
+    return list(dict.fromkeys(named)) or list(dict.fromkeys(_valid_codes(text, today)))
 
 
 def _valid_codes(text: str, today: date) -> Iterator[str]:
@@ -155,18 +160,21 @@ def _valid_codes(text: str, today: date) -> Iterator[str]:
             continue
 
 
-def _values(text: str, labels: tuple[str, ...]) -> Iterator[str]:
-    for line in text.split("\n"):
-        labelled = _LABELLED.match(line[:400])
-        if labelled and " ".join(labelled[1].lower().split()) in labels:
-            yield labelled[2]
+def _labelled(lines: Iterable[str]) -> Iterator[_Labelled]:
+    for number, line in enumerate(lines):
+        if ":" in line and (found := _LABELLED.match(line[:400])):
+            yield number, " ".join(found[1].lower().split()), found[2]
 
 
-def _name(text: str) -> str | None:
-    for value in _values(text, phrases.NAME_LABELS):
+def _values(labelled: Iterable[_Labelled], labels: tuple[str, ...]) -> Iterator[str]:
+    return (value for _, label, value in labelled if label in labels)
+
+
+def _name(text: str, labelled: Sequence[_Labelled]) -> str | None:
+    for value in _values(labelled, phrases.NAME_LABELS):
         if name := _as_name(value):
             return name
-    given, family = (next(_values(text, labels), None) for labels in (phrases.GIVEN_LABELS, phrases.FAMILY_LABELS))
+    given, family = (next(_values(labelled, labels), None) for labels in (phrases.GIVEN_LABELS, phrases.FAMILY_LABELS))
     if given and family and (name := _as_name(f"{given} {family}")):
         return name
     said = phrases.SAID_NAME.search(text)
@@ -207,16 +215,15 @@ def _signature(text: str) -> str | None:
     return None
 
 
-def _email(text: str) -> str | None:
-    return next(filter(None, (mailbox(value.split()[0]) for value in _values(text, phrases.EMAIL_LABELS))), None)
+def _email(labelled: Iterable[_Labelled]) -> str | None:
+    return next(filter(None, (mailbox(value.split()[0]) for value in _values(labelled, phrases.EMAIL_LABELS))), None)
 
 
-def _address(text: str) -> str | None:
+def _address(text: str, labelled: Iterable[_Labelled]) -> str | None:
     """Return a labelled postal address, with the next line when only that holds the postal code."""
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        value = next(_values(line, phrases.ADDRESS_LABELS), None)
-        if value and "@" not in value:
+    for number, label, value in labelled:
+        if label in phrases.ADDRESS_LABELS and "@" not in value:
+            lines = text.split("\n")
             following = lines[number + 1].strip() if number + 1 < len(lines) else ""
             joined = f"{value}, {following}" if not _POSTAL.search(value) and _POSTAL.match(following) else value
             return joined[:200]
@@ -224,7 +231,7 @@ def _address(text: str) -> str | None:
 
 
 def _answer_by(words: str) -> AnswerBy | None:
-    wished = [wish for wish, patterns in phrases.WISHES.items() if _found(patterns, words)]
+    wished = [wish for wish, said in phrases.WISHES.items() if said.search(words)]
     return wished[0] if len(wished) == 1 else None
 
 
@@ -241,8 +248,9 @@ def _one_time_code(text: str) -> str | None:
     for spelling in (_HYPHENED, _JOINED, _SPACED):
         found: dict[str, None] = {}
         for number, line in enumerate(lines):
-            named = bool(phrases.CODE_WORDS.search(line) or (number and phrases.CODE_WORDS.search(lines[number - 1])))
-            for first, second in spelling.findall(line[:1000]):
+            pairs = spelling.findall(line[:1000])
+            named = bool(pairs) and any(map(phrases.CODE_WORDS.search, lines[max(0, number - 1) : number + 1]))
+            for first, second in pairs:
                 code = normalise_code(first + second)
                 alone = len(line.strip()) <= len(first + second) + _SEPARATOR
                 if code and _is_code(spelling, first, second, named=named, alone=alone):

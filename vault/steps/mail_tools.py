@@ -10,7 +10,8 @@ from vault.intake.mime import MimeLimits
 from vault.intake.openpgp import OpenPgp
 from vault.intake.ownpgp import OwnPgp
 from vault.intake.sandbox import ChildLimits
-from vault.intake.smime import Smime, SmimeKey, load_key
+from vault.intake.smime import Smime, SmimeKey
+from vault.intake.smimekey import load_key
 from vault.settings import Settings, SmimeKeySettings, read_secret
 
 

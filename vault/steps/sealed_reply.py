@@ -26,7 +26,7 @@ from vault.intake.gpg import Gpg, empty_home
 from vault.intake.gpgstatus import parse_statuses
 from vault.intake.replykeys import ReplyKey, choose_reply_key
 from vault.intake.sandbox import ChildLimits, private_directory
-from vault.intake.smime import load_key
+from vault.intake.smimekey import private_key
 from vault.intake.tool import ToolRun, run_tool
 from vault.settings import OpenPgpSettings, Settings, SmimeSettings, read_secret
 
@@ -164,9 +164,7 @@ def _smime(ours: SmimeSettings, payload: bytes, certificate: bytes) -> bytes | N
 
 
 def _smime_signed(ours: SmimeSettings, payload: bytes) -> bytes:
-    key = serialization.load_pem_private_key(
-        load_key(ours.key_file.read_bytes(), read_secret(ours.passphrase_file)).key, None
-    )
+    key = private_key(ours.key_file.read_bytes(), read_secret(ours.passphrase_file))
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise WrongUseError("smime_key", "the S/MIME key can't sign; smime.key_file is RSA or on a NIST curve")
     builder = pkcs7.PKCS7SignatureBuilder().set_data(payload)

@@ -19,7 +19,8 @@ from vault.intake.mail import MailTools
 from vault.intake.opened import Outcome
 from vault.intake.openpgp import OpenPgp
 from vault.intake.sandbox import ChildLimits
-from vault.intake.smime import Smime, load_key
+from vault.intake.smime import Smime
+from vault.intake.smimekey import load_key
 from vault.testing import mails
 from vault.testing.mailkeys import PgpHome, SmimeIdentity, make_pgp_home, make_smime_identity
 from vault.testing.mails import Letter

@@ -16,7 +16,9 @@ from vault.intake.openpgp import OpenPgp
 from vault.intake.ownkeys import OPENPGP, SMIME, KeyState, complaints
 from vault.intake.ownsmime import OwnSmime
 from vault.intake.sandbox import ChildLimits
-from vault.intake.smime import Smime, addresses, load_key
+from vault.intake.smime import Smime
+from vault.intake.smimekey import load_key
+from vault.intake.smimesigner import addresses
 from vault.intake.tool import run_tool
 from vault.settings import Settings, read_secret
 
