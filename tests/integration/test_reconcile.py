@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 
 from vault.accesslog.leaves import parse_leaf
+from vault.crypto.boxes import seal_key
+from vault.crypto.envelope import new_key
 from vault.domain.case import Stage
 from vault.domain.roles import Purpose
 from vault.errors import ConflictError, RefusedError
-from vault.steps.attachments import attachment_key, attachment_owner
+from vault.steps.attachments import attachment_owner, read_attachment
 from vault.steps.casefile import CaseFile, access, case_owner, record
 from vault.steps.parts import Parts
 from vault.steps.receive import PARTICULARS
 from vault.steps.reconcile import USES, WINDOW, reconcile
 from vault.storage.alarms import Alarm, open_alarms
-from vault.storage.keys import SealedKeyTable, WrappedKeyTable
+from vault.storage.keys import SealedKeyTable, WrappedKeyTable, add_sealed_key
 from vault.storage.progress import advance, position
 from vault.testing.crashes import killed_at
 from vault.testing.installation import Installation
@@ -85,8 +87,8 @@ def test_a_day_s_honest_work_rings_nothing(road: Road) -> None:
     run_on(road.home, "deliver", ref)
     with road.installation.office("desk") as parts:
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=CLINICIAN)
-        arrival = (file.get(PARTICULARS) or {})["arrival"]
-        assert file.get_sealed(attachment_owner(arrival, "1"), attachment_key(arrival, "1"))  # her key came along
+        said = file.get(PARTICULARS) or {}
+        assert read_attachment(file, said["arrival"], said["attachments"][0])  # her key came along
     road.bring(Stage.RECEIVED, "code")
     road.run("identify")
 
@@ -156,8 +158,12 @@ def test_an_attachment_opened_without_an_entry_rings_at_its_case(road: Road, ref
     with road.installation.owner() as connection:
         row = connection.execute("select ref from arrivals where case_ref = %s", (ref,)).fetchone()
     assert row is not None
+    owner = attachment_owner(row[0], "1")
     with road.installation.office("desk") as parts:
-        unseal_owner(parts, attachment_owner(row[0], "1"), "")
+        sealed = seal_key(parts.service.public("case"), owner, new_key())
+        with road.installation.owner() as connection:
+            add_sealed_key(connection, owner, "case", sealed)
+        unseal_owner(parts, owner, "")
 
     held(road)
 

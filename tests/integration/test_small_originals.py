@@ -1,4 +1,4 @@
-"""A small original rests as a row beside its case, a larger one in the object store; both open, and end, the same."""
+"""A small mail rests with its files as rows beside its case, a larger one in the object store; both open, and end."""
 
 import secrets
 from collections.abc import Iterator
@@ -11,10 +11,11 @@ from vault.domain.roles import Purpose
 from vault.errors import KeyMissingError, OutOfReachError, TamperedError
 from vault.intake.opened import Attachment
 from vault.steps import check, receive
+from vault.steps.attachments import read_attachment
 from vault.steps.casefile import CaseFile, arrival_owner
 from vault.steps.keep import purge_case
-from vault.steps.original import open_mail_original
-from vault.steps.receive import Incoming
+from vault.steps.original import open_attachment, open_mail_original
+from vault.steps.receive import PARTICULARS, Incoming
 from vault.steps.receive_mail import receive_mail
 from vault.steps.sealed_object import BESIDE
 from vault.testing.mails import plain_mail
@@ -73,29 +74,60 @@ def test_a_small_mail_lies_beside_its_case_and_opens_as_it_came(road: Road) -> N
 
 
 @pytest.mark.parametrize(
-    ("over", "flagged", "channel", "beside"),
+    ("original", "files", "what", "beside"),
     [
-        (0, None, Channel.MAIL, True),
-        (1, None, Channel.MAIL, False),
-        (0, "identity", Channel.MAIL, False),
-        (0, None, Channel.POST, False),
+        (BESIDE, (BESIDE,), "mail", True),
+        (BESIDE, (BESIDE - 1, 1, 0), "mail", True),
+        (BESIDE, (), "mail", True),
+        (BESIDE + 1, (9,), "mail", False),
+        (9, (BESIDE, 1), "mail", False),  # it came packed
+        (9, (9, 9), "mail with an identity document", False),
+        (9, (), "post", False),
     ],
 )
-def test_what_is_larger_or_scanned_or_shows_an_identity_document_lies_in_the_store(
-    road: Road, over: int, flagged: str | None, channel: Channel, beside: bool
+def test_a_mail_rests_in_one_place_with_its_files_and_opens_as_it_came(
+    road: Road, original: int, files: tuple[int, ...], what: str, beside: bool
 ) -> None:
-    original = secrets.token_bytes(BESIDE + over)
-    file = Attachment("passport.jpg", "image/jpeg", b"a picture")
-    told = {"attachments": [{"name": file.name, "type": file.type, "delete_after": flagged}]}
+    flagged = "identity" if "identity" in what else None
+    raw, names = secrets.token_bytes(original), [f"attachment:{number}" for number in range(1, len(files) + 1)]
+    came = [Attachment("words.bin", "application/octet-stream", secrets.token_bytes(size)) for size in files]
+    told = [{"name": file.name, "type": file.type} for file in came]
+    if flagged:
+        told[-1]["delete_after"] = flagged
     with road.installation.office("intake") as parts:
-        came = Incoming(channel, secrets.token_hex(8), original, original, parts.now(), "fi", told, attachments=(file,))
-        taken = receive.take(parts, came)
+        channel = Channel(what.partition(" ")[0])
+        incoming = Incoming(channel, secrets.token_hex(8), raw, raw, parts.now(), "fi", {"attachments": told})
+        taken = receive.take(parts, replace(incoming, attachments=tuple(came)))
 
-    assert bool(rows(road, taken.arrival_ref)) is beside
-    assert (f"arrival/{taken.arrival_ref}/original" in stored(road, taken.arrival_ref)) is not beside
+    arrival = taken.arrival_ref
+    assert [name for name, _ in rows(road, arrival)] == ([*names, "original"] if beside else [])
+    kept = len(came) - (1 if flagged else 0)
+    assert len(stored(road, arrival)) == (0 if beside else kept + 1)
     with road.installation.office("desk") as parts:
         file_of = CaseFile.open(parts, taken.case.ref, Purpose.CASE_HANDLING, staff=REGISTRAR)
-        assert file_of.get_original(taken.arrival_ref) == original
+        said = (file_of.get(PARTICULARS) or {})["attachments"]
+        assert file_of.get_original(arrival) == raw
+        assert [read_attachment(file_of, arrival, words) for words in said] == [file.data for file in came]
+
+
+def test_a_file_of_a_small_mail_is_seen_at_the_desk_and_one_row_is_not_another(road: Road) -> None:
+    raw = secrets.token_bytes(9)
+    files = tuple(Attachment(f"{word}.txt", "text/plain", word.encode()) for word in ("one", "two"))
+    told = {"attachments": [{"name": file.name, "type": file.type} for file in files]}
+    with road.installation.office("intake") as parts:
+        incoming = Incoming(Channel.MAIL, secrets.token_hex(8), raw, raw, parts.now(), "fi", told, attachments=files)
+        taken = receive.take(parts, incoming)
+    with road.installation.office("desk") as parts:
+        seen = [open_attachment(parts, REGISTRAR, taken.case.ref, taken.arrival_ref, place).words for place in "12"]
+        assert seen == ["one", "two"]
+        with road.installation.owner() as connection:
+            connection.execute(
+                "update sealed_items as one set envelope = two.envelope from sealed_items as two where one.owner = %s"
+                " and two.owner = one.owner and one.name = 'attachment:1' and two.name = 'attachment:2'",
+                (arrival_owner(taken.arrival_ref),),
+            )
+        with pytest.raises(TamperedError):
+            open_attachment(parts, REGISTRAR, taken.case.ref, taken.arrival_ref, "1")
 
 
 def test_an_ordinary_mail_is_taken_while_the_object_store_is_away(road: Road) -> None:

@@ -1,7 +1,8 @@
-"""Attachments: each file of a message lies sealed in a place of its own, under a key that can be destroyed alone.
+"""Attachments: each file of a message lies sealed in a place of its own.
 
-What shows somebody's identity document lies under ``identity/``, so that the keeper, who can open nothing,
-knows what to destroy as soon as identity is decided (:mod:`vault.steps.identity_copies`).
+Those of a small mail are rows beside its case, as it is itself, under its key; all others are objects, each under
+a key that can be destroyed alone. What shows somebody's identity document lies under ``identity/``, so that the
+keeper, who can open nothing, knows what to destroy as soon as identity is decided (:mod:`vault.steps.identity_copies`).
 """
 
 from base64 import b64encode
@@ -34,29 +35,56 @@ def attachment_key(arrival_ref: str, place: str, delete_after: str | None = None
     return f"{IDENTITY}/{arrival_ref}/{place}" if delete_after else f"arrival/{arrival_ref}/attachment-{place}"
 
 
+def attachment_item(place: str) -> str:
+    """Name the row that holds one attachment of a small mail."""
+    return f"attachment:{place}"
+
+
+def with_places(particulars: dict[str, Any]) -> dict[str, Any]:
+    """Return the particulars, in which each file has its ``place``."""
+    described = particulars.get("attachments")
+    if not described:
+        return particulars
+    listed = [{**words, "place": str(number)} for number, words in enumerate(described, start=1)]
+    return {**particulars, "attachments": listed}
+
+
+def shows_identity(particulars: dict[str, Any]) -> bool:
+    """Tell whether one of the files is to be destroyed when identity is decided."""
+    return any(words.get(DELETE_AFTER) for words in particulars.get("attachments", ()))
+
+
 def store_attachments(
     parts: Parts,
     arrival_ref: str,
     attachments: Sequence[Attachment],
     particulars: dict[str, Any],
     keys: MutableMapping[str, bytes],
-) -> dict[str, Any]:
+) -> None:
     """Seal each attachment and store it; a kill before the caller's transaction leaves ciphertext that nothing opens.
 
-    :param particulars: its ``attachments`` describe these files in the same order.
+    :param particulars: its ``attachments`` describe these files in the same order, with their places.
     :param keys: owner to key; the new keys are added, to be sealed in the caller's transaction.
-    :returns: the particulars, in which each file has its ``place``.
     :raises OutOfReachError: the object store does not answer.
     """
-    if not attachments:
-        return particulars
-    described = particulars["attachments"]
-    listed = [{**words, "place": str(number)} for number, words in enumerate(described, start=1)]
-    for words, file in zip(listed, attachments, strict=True):
+    for words, file in zip(particulars.get("attachments", ()), attachments, strict=True):
         owner = attachment_owner(arrival_ref, words["place"])
         name = attachment_key(arrival_ref, words["place"], words.get(DELETE_AFTER))
         keys[owner] = put_sealed(parts, owner, name, file.data)
-    return {**particulars, "attachments": listed}
+
+
+def read_attachment(file: CaseFile, arrival_ref: str, words: dict[str, Any]) -> bytes:
+    """Return the bytes of one attachment.
+
+    :param words: what the particulars say of it.
+    :raises KeyMissingError: it was destroyed.
+    """
+    place = words["place"]
+    small = file.beside(arrival_owner(arrival_ref), attachment_item(place))
+    if small is not None:
+        return small
+    name = attachment_key(arrival_ref, place, words.get(DELETE_AFTER))
+    return file.get_sealed(attachment_owner(arrival_ref, place), name)
 
 
 def store_signature(
@@ -70,14 +98,14 @@ def store_signature(
 
     One that covers copies of identity documents goes with these.
 
-    :param particulars: what :func:`store_attachments` made of them.
+    :param particulars: as for :func:`store_attachments`.
     :param keys: as there.
     :returns: the particulars with ``signature`` and ``signed``, or with ``signature_at``.
     :raises OutOfReachError: the object store does not answer.
     """
     if signed is None:
         return {**particulars, **dict.fromkeys(_SIGNATURE)}
-    copies = any(words.get(DELETE_AFTER) for words in particulars["attachments"])
+    copies = shows_identity(particulars)
     if not copies and len(signed.signature) + len(signed.content or b"") <= _INLINE:
         told = (signed.signature, signed.content)
         words = (None if part is None else b64encode(part).decode("ascii") for part in told)

@@ -124,7 +124,7 @@ class CaseFile(Private, shows=("ref",)):
 
     def get_reply(self, arrival_ref: str) -> dict[str, Any]:
         """Return what a later message on this case says; it was sealed under a key of its own."""
-        said = self._beside(arrival_owner(arrival_ref), "reply")
+        said = self.beside(arrival_owner(arrival_ref), "reply")
         value: dict[str, Any] = {} if said is None else json.loads(said)
         return value
 
@@ -134,11 +134,11 @@ class CaseFile(Private, shows=("ref",)):
         :raises KeyMissingError: it was never kept, or has been destroyed.
         """
         owner = arrival_owner(arrival_ref)
-        small = self._beside(owner, ORIGINAL)
+        small = self.beside(owner, ORIGINAL)
         return self.get_sealed(owner, original_key(arrival_ref)) if small is None else small
 
-    def _beside(self, owner: str, name: str) -> bytes | None:
-        """Open an item that a writer without readers sealed under a key of its own."""
+    def beside(self, owner: str, name: str) -> bytes | None:
+        """Return an item that a writer without readers sealed under another owner's key; None when there is none."""
         with self._parts.database.connect() as connection:
             found = get_item(connection, owner, name)
         if found is None:

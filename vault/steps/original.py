@@ -11,7 +11,7 @@ from vault.intake.headers import clean
 from vault.intake.idimages import picture_kind
 from vault.intake.outline import Outline, outline
 from vault.intake.pagepictures import page_count
-from vault.steps.attachments import DELETE_AFTER, attachment_key, attachment_owner
+from vault.steps.attachments import read_attachment
 from vault.steps.casefile import CaseFile
 from vault.steps.emergency import require_opener
 from vault.steps.parts import Parts, Staff
@@ -145,9 +145,8 @@ def open_attachment(parts: Parts, staff: Staff, ref: str, arrival_ref: str, plac
     words = next((words for words in said.get("attachments", ()) if words.get("place") == place), None)
     if words is None:
         raise RefusedError("no_attachment", "this case has no such attachment", ref=ref)
-    name = attachment_key(arrival_ref, place, words.get(DELETE_AFTER))
     try:
-        data = file.get_sealed(attachment_owner(arrival_ref, place), name)
+        data = read_attachment(file, arrival_ref, words)
     except KeyMissingError:
         raise RefusedError("attachment_destroyed", "it was destroyed when identity was decided", ref=ref) from None
     return _shown(parts, case, str(words["name"]), data)

@@ -17,12 +17,13 @@ from typing import Any
 
 import psycopg
 
+from vault.crypto.envelope import new_key
 from vault.domain.case import Case, Channel
 from vault.domain.private import Private
 from vault.intake.held import Raw
 from vault.intake.opened import Attachment, SignedContent
 from vault.intake.reports import Report
-from vault.steps.attachments import DELETE_AFTER, store_attachments, store_signature
+from vault.steps.attachments import attachment_item, shows_identity, store_attachments, store_signature, with_places
 from vault.steps.case_of import REPLY, case_of
 from vault.steps.casefile import ORIGINAL, arrival_owner, case_owner, original_key
 from vault.steps.handful import Handful, Landing
@@ -142,34 +143,36 @@ def store(parts: Parts, incoming: Incoming, marks: DoorMarks | None = None) -> S
     incoming = replace(incoming, received_at=plausible(incoming.received_at, parts.now()))
     arrival_ref = secrets.token_hex(8)
     keys: dict[str, bytes] = {}
-    beside = _original(parts, arrival_ref, incoming, keys)
-    stored = store_attachments(parts, arrival_ref, incoming.attachments, incoming.particulars, keys)
-    stored = store_signature(parts, arrival_ref, incoming.signed, stored, keys)
-    incoming = replace(incoming, particulars=stored, original=None, attachments=(), signed=None)
+    said = with_places(incoming.particulars)
+    beside = _rows(arrival_ref, incoming, keys)
+    if not beside:
+        if incoming.original is not None:
+            owner = arrival_owner(arrival_ref)
+            keys[owner] = put_sealed(parts, owner, original_key(arrival_ref), incoming.original)
+        store_attachments(parts, arrival_ref, incoming.attachments, said, keys)
+    said = store_signature(parts, arrival_ref, incoming.signed, said, keys)
+    incoming = replace(incoming, particulars=said, original=None, attachments=(), signed=None)
     marks = marks or place_marks(parts, [(incoming.source, incoming.lying)], parts.now())[0]
     return Stored(incoming, arrival_ref, marks, keys, beside)
 
 
-def _original(
-    parts: Parts, arrival_ref: str, incoming: Incoming, keys: dict[str, bytes]
-) -> tuple[tuple[str, str, int, bytes], ...]:
-    """Seal the original, and store it unless it is a small mail; return the row that this becomes beside its case.
+def _rows(arrival_ref: str, incoming: Incoming, keys: dict[str, bytes]) -> tuple[tuple[str, str, int, bytes], ...]:
+    """Seal a small mail and its files as rows beside its case; return none where it belongs into the store.
 
-    One that shows an identity document lies in the store, however small: the keeper, who reads no row of a
-    case, destroys it there (:mod:`vault.steps.identity_copies`).
+    There lies one that shows an identity document, however small: the keeper, who reads no row of a case,
+    destroys it (:mod:`vault.steps.identity_copies`).
 
     :param keys: its key is added.
     """
-    original, owner = incoming.original, arrival_owner(arrival_ref)
-    if original is None:
+    original, files = incoming.original, [file.data for file in incoming.attachments]
+    if incoming.channel is not Channel.MAIL or not isinstance(original, bytes):
         return ()
-    copies = any(words.get(DELETE_AFTER) for words in incoming.particulars.get("attachments", ()))
-    mail = incoming.channel is Channel.MAIL
-    if mail and isinstance(original, bytes) and len(original) <= BESIDE and not copies:
-        keys[owner], row = seal_beside(owner, ORIGINAL, original)
-        return (row,)
-    keys[owner] = put_sealed(parts, owner, original_key(arrival_ref), original)
-    return ()
+    if max(len(original), sum(map(len, files))) > BESIDE or shows_identity(incoming.particulars):
+        return ()
+    owner = arrival_owner(arrival_ref)
+    key = keys[owner] = new_key()
+    named = [(attachment_item(str(number)), file) for number, file in enumerate(files, start=1)]
+    return tuple(seal_beside(key, owner, name, content) for name, content in [(ORIGINAL, original), *named])
 
 
 def _marked(parts: Parts, several: Sequence[Stored]) -> list[Landing]:

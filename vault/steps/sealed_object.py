@@ -11,18 +11,13 @@ from vault.intake.held import Held, no_room, temporary_file
 from vault.steps.casefile import item_context, object_context
 from vault.steps.parts import Parts
 
-BESIDE: Final = 32_768  # bytes of what may rest as a row beside its case: most mails without files
+BESIDE: Final = 32_768  # bytes of a mail, and of its files together, that may rest as rows beside their case
 _AT_ONCE: Final = 1_048_576  # bytes that are sealed in memory
 
 
-def seal_beside(owner: str, name: str, content: bytes) -> tuple[bytes, tuple[str, str, int, bytes]]:
-    """Seal what is small under a new key.
-
-    :param content: of :data:`BESIDE` bytes at most.
-    :returns: the key; and owner, name, version and envelope of the row to be written.
-    """
-    key = new_key()
-    return key, (owner, name, 1, seal(key, item_context(owner, name, 1), content))
+def seal_beside(key: bytes, owner: str, name: str, content: bytes) -> tuple[str, str, int, bytes]:
+    """Seal what is small under its owner's key; return owner, name, version and envelope of the row to be written."""
+    return owner, name, 1, seal(key, item_context(owner, name, 1), content)
 
 
 def put_sealed(parts: Parts, owner: str, name: str, content: bytes | Held | Iterable[bytes]) -> bytes:

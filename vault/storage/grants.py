@@ -74,6 +74,7 @@ _IDENTITY_DECIDED = one_of("stage", *sorted(set(Stage) - set(BEFORE_IDENTITY)))
 _ITS_STAGES = one_of("stage", Stage.DECIDED, Stage.SEALED, Stage.ANSWERED, Stage.REFUSED)
 
 _KEYS_END = one_of("code", AlarmCode.MAIL_KEY_ENDS)
+_INTAKE_ITEMS = either(one_of("name", "particulars", "reply", "original"), begins("name", "attachment"))
 _DESK_ITEMS = one_of("name", "particulars", "evidence", "question", "closing")
 
 _SENDS = (select(), insert(), update("state done_at"))  # notices, packages, letters
@@ -103,7 +104,7 @@ ROOMS: Final[Mapping[OfficeName, Mapping[str, tuple[Right, ...]]]] = {
         "mail_tries": (select(), insert(), update("tries last_at"), delete()),
         "mail_answers": (select(), insert(), delete()),
         "sealed_keys": (insert(),),
-        "sealed_items": (insert(rows=both(one_of("name", "particulars", "reply", "original"), number("version", 1))),),
+        "sealed_items": (insert(rows=both(_INTAKE_ITEMS, number("version", 1))),),
         "outgoing": _SENDS,
         "alarms": (  # that its own keys end, and nothing else: it writes no log and hears of no honey
             select("ref code actor case_ref last_at closed_at count detail", rows=_KEYS_END),

@@ -24,7 +24,7 @@ from vault.testing.postgres import PostgresServer
 REFUSED: Final = "42501"  # insufficient_privilege: no right, or no such row for this office
 _PASSED: Final = ("00000", "23502", "23503", "23505")  # rights are looked at before a row's own constraints
 ITEMS: Final = (
-    "particulars reply original candidate code answer_key draft "
+    "particulars reply original attachment:1 candidate code answer_key draft "
     "evidence question closing emergency:1 emergency-review:1 other"
 )
 _STATES: Final = "intended sending sent ready printed posted"
