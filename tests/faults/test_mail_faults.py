@@ -1,6 +1,7 @@
 """A mailbox that dies, cuts, numbers anew or lets nothing be removed: each message is one case, none two."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -262,8 +263,10 @@ def test_our_wrong_passphrase_keeps_the_mail_and_takes_the_plain_one(clinic: Cli
     assert [case.exception for case in clinic.fresh()] == [None, None]
 
 
-def test_too_large_message_is_a_case_and_lies_aside(clinic: Clinic) -> None:
-    clinic.server.deliver(request("x " * 30_000))
+@pytest.mark.parametrize("alone", [False, True], ids=["words", "one file and no words"])
+def test_too_large_message_is_a_case_and_lies_aside(clinic: Clinic, alone: bool) -> None:
+    raw = request("x " * 30_000)
+    clinic.server.deliver(as_a_file(raw) if alone else raw)
     settings = clinic.settings()
     small = settings.model_copy(update={"limits": settings.limits.model_copy(update={"message_bytes": 20_000})})
     stuck = Disturbed(open_mailboxes(small), at_removal=cannot_remove)
@@ -281,6 +284,11 @@ def test_too_large_message_is_a_case_and_lies_aside(clinic: Clinic) -> None:
     assert message.data.count(b"x ") >= 29_000
     aside.remove(message.source)
     aside.close()
+
+
+def as_a_file(raw: bytes) -> bytes:
+    """Send as scanners and fax gateways do: the whole mail is one file."""
+    return re.sub(rb"(?im)^Content-Type: .*(?:\r?\n[ \t].*)*", b"Content-Type: application/pdf; name=scan.pdf", raw)
 
 
 def test_sealed_original_is_durable_before_the_message_goes(clinic: Clinic) -> None:

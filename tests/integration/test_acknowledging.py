@@ -91,3 +91,27 @@ def test_where_nobody_hears_of_a_fault_it_is_let_out(clinic: Clinic, monkeypatch
     with clinic.office() as parts, pytest.raises(KeyError):
         acknowledge(parts, seen)
     assert states(clinic) == [INTENDED]
+
+
+def test_where_the_mail_server_is_slow_each_of_the_others_is_held_alone(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free: list[int] = []
+
+    def slow(parts: Parts, item: Outgoing, *more: Any, **named: Any) -> str | None:
+        with clinic.installation.office("desk") as desk:
+            free.append(sum(has(desk, ref) for ref in {case.ref for case in clinic.cases()} - clinic.known))
+        return send_with(parts, item, *more, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(acknowledging, "_TURN", 0.0)
+        patched.setattr(acknowledging, "send_with", slow)
+        clinic.post(3)
+        clinic.receive()
+    assert free == [0, 2, 2]
+    assert states(clinic) == [SENT] * 3
+
+
+def has(parts: Parts, ref: str) -> bool:
+    with held(parts.database, ref) as mine:
+        return mine

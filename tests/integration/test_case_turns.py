@@ -2,17 +2,20 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+from psycopg.errors import QueryCanceled
 
 from vault.domain.case import Case, Event, Stage
+from vault.errors import OutOfReachError
 from vault.steps import exceptions
 from vault.steps.identify import identify
 from vault.steps.parts import Parts
 from vault.steps.queue import anything_new, human_tasks, mark_offered, to_identify, to_offer
+from vault.storage import cases
 from vault.storage.cases import append, get_case, held, held_together
 from vault.storage.database import Connection
 from vault.testing.road import Road, travelled
@@ -66,6 +69,21 @@ def test_of_cases_held_together_those_are_ours_that_nobody_has(road: Road) -> No
             assert has(desk, refs[0])
         with pytest.raises(KeyError), held_together(parts.database, refs):
             raise KeyError
+        assert all(has(desk, ref) for ref in refs)
+
+
+def test_a_look_that_failed_midway_leaves_no_case_held(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    refs = [road.bring(Stage.RECEIVED) for _ in range(2)]
+
+    def failing(connection: Connection, wanted: Mapping[str, int]) -> set[str]:
+        connection.execute("select pg_try_advisory_lock(%s)", (wanted[refs[0]],))
+        raise QueryCanceled
+
+    with road.installation.office("desk") as desk, road.installation.office("collector") as parts:
+        with monkeypatch.context() as broken:
+            broken.setattr(cases, "_locked", failing)
+            with pytest.raises(OutOfReachError), held_together(parts.database, refs):
+                pass
         assert all(has(desk, ref) for ref in refs)
 
 

@@ -10,7 +10,7 @@ from vault.accesslog.receipts import LogReceipt
 from vault.domain.case import Case, Channel, Event, Stage
 from vault.domain.roles import Purpose
 from vault.errors import NotAllowedError
-from vault.storage.cases import append, get_case, open_case
+from vault.storage.cases import append, get_case, open_cases
 from vault.storage.database import Database
 from vault.storage.migrate import migrate
 from vault.testing.accesslog import LogBench, log_bench, look
@@ -28,7 +28,7 @@ def database() -> Iterator[Database]:
         opened = Database(settings)
         with opened.connect() as connection:
             for ref in (PROVED, UNPROVED, NAMED):
-                open_case(connection, Case(ref, Channel.MAIL, NOW, Stage.RECEIVED, 1, "fi"), actor="t", at=NOW)
+                open_cases(connection, [Case(ref, Channel.MAIL, NOW, Stage.RECEIVED, 1, "fi")], actor="t", at=NOW)
             proved = get_case(connection, PROVED)
             append(connection, proved, Event.IDENTITY_PROVED, actor="staff:7", at=NOW, subject="P-1")
             # a row that only names somebody is no decision

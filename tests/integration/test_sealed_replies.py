@@ -418,6 +418,9 @@ def test_our_own_fault_is_told_and_nothing_goes_out_plain(house: House, tmp_path
     smime = house.settings.smime.model_copy(update={"passphrase_file": wrong})
     with pytest.raises(WrongUseError, match="smime_passphrase"):
         reply(house, signed_by(house.smime), house.settings.model_copy(update={"smime": smime}))
+    smime = house.settings.smime.model_copy(update={"certificate_file": house.smime.certificate})
+    with pytest.raises(WrongUseError, match="smime_key"):
+        reply(house, signed_by(house.smime), house.settings.model_copy(update={"smime": smime}))
 
 
 @pytest.mark.parametrize("kind", ["openpgp", "smime"])

@@ -10,7 +10,7 @@ import pytest
 from vault.domain.case import Case, Channel, Stage
 from vault.storage import mailroom
 from vault.storage.arrivals import Arrival, add_arrivals
-from vault.storage.cases import open_case
+from vault.storage.cases import open_cases
 from vault.storage.database import Connection, Database
 from vault.storage.mailroom import SAME_BYTES, MailIdentity, taken_before
 from vault.testing.accesslog import log_database
@@ -32,7 +32,7 @@ def lying(numbering: str, content: str = "words", mailbox: str = "inbox") -> Mai
 def database() -> Iterator[Database]:
     with log_database("dsr_taken_before") as database:
         with database.connect() as connection:
-            open_case(connection, CASE, actor="office:intake", at=BEGUN)
+            open_cases(connection, [CASE], actor="office:intake", at=BEGUN)
         yield database
 
 

@@ -13,8 +13,8 @@ from vault.intake.opened import Outcome
 
 ROOT = Path(vault.__file__).parent
 MODULES = (
-    *("mail", "agent", "apart", "layers", "armour", "openpgp", "gpg", "gpgstatus", "smime", "cms", "ber", "mime"),
-    *("tool", "sandbox"),
+    *("mail", "agent", "apart", "layers", "armour", "openpgp", "gpg", "gpgstatus", "smime", "smimekey", "smimesigner"),
+    *("cms", "ber", "mime", "tool", "sandbox"),
 )
 ERRORS = {"UnreadableError", "WrongUseError", "OutOfReachError"}
 NOT_OF_MAIL = {"child_function"}  # a slip of a programmer

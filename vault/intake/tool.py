@@ -103,13 +103,6 @@ def _ended(child: "subprocess.Popen[bytes]", seconds: float) -> int:
     return child.wait()
 
 
-def is_installed(program: str) -> bool:
-    """Tell whether a program that can be done without is there."""
-    with contextlib.suppress(WrongUseError):
-        return bool(_found(program))
-    return False
-
-
 def _content(descriptor: int, most: int | None = None) -> bytes:
     """Read an anonymous file from its beginning, in as many pieces as the kernel makes of it."""
     size = os.fstat(descriptor).st_size

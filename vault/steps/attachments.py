@@ -42,10 +42,7 @@ def attachment_item(place: str) -> str:
 
 def with_places(particulars: dict[str, Any]) -> dict[str, Any]:
     """Return the particulars, in which each file has its ``place``."""
-    described = particulars.get("attachments")
-    if not described:
-        return particulars
-    listed = [{**words, "place": str(number)} for number, words in enumerate(described, start=1)]
+    listed = [{**words, "place": str(number)} for number, words in enumerate(particulars["attachments"], start=1)]
     return {**particulars, "attachments": listed}
 
 
@@ -67,7 +64,7 @@ def store_attachments(
     :param keys: owner to key; the new keys are added, to be sealed in the caller's transaction.
     :raises OutOfReachError: the object store does not answer.
     """
-    for words, file in zip(particulars.get("attachments", ()), attachments, strict=True):
+    for words, file in zip(particulars["attachments"], attachments, strict=True):
         owner = attachment_owner(arrival_ref, words["place"])
         name = attachment_key(arrival_ref, words["place"], words.get(DELETE_AFTER))
         keys[owner] = put_sealed(parts, owner, name, file.data)

@@ -1,7 +1,7 @@
 """Receive: what came through the door becomes a case, a reply or a visible exception, exactly once.
 
 The order is the promise. What is large of the original is sealed and stored; then one transaction
-records the arrival, its case, its sealed particulars and a small original; only then may the door be
+records the arrival, its case, its sealed particulars and a small original with its files; only then may the door be
 emptied. A kill before the transaction leaves ciphertext that nothing opens; a kill after it leaves a message
 at the door that the next run recognises by its source, or by its bytes where its mailbox has
 numbered its messages anew, and removes.
@@ -143,13 +143,14 @@ def store(parts: Parts, incoming: Incoming, marks: DoorMarks | None = None) -> S
     incoming = replace(incoming, received_at=plausible(incoming.received_at, parts.now()))
     arrival_ref = secrets.token_hex(8)
     keys: dict[str, bytes] = {}
-    said = with_places(incoming.particulars)
+    said = with_places(incoming.particulars) if incoming.attachments else incoming.particulars
     beside = _rows(arrival_ref, incoming, keys)
     if not beside:
         if incoming.original is not None:
             owner = arrival_owner(arrival_ref)
             keys[owner] = put_sealed(parts, owner, original_key(arrival_ref), incoming.original)
-        store_attachments(parts, arrival_ref, incoming.attachments, said, keys)
+        if incoming.attachments:  # of one too large to fetch they are described and not there
+            store_attachments(parts, arrival_ref, incoming.attachments, said, keys)
     said = store_signature(parts, arrival_ref, incoming.signed, said, keys)
     incoming = replace(incoming, particulars=said, original=None, attachments=(), signed=None)
     marks = marks or place_marks(parts, [(incoming.source, incoming.lying)], parts.now())[0]

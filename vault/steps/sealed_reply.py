@@ -167,8 +167,10 @@ def _smime_signed(ours: SmimeSettings, payload: bytes) -> bytes:
     key = private_key(ours.key_file.read_bytes(), read_secret(ours.passphrase_file))
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise WrongUseError("smime_key", "the S/MIME key can't sign; smime.key_file is RSA or on a NIST curve")
-    builder = pkcs7.PKCS7SignatureBuilder().set_data(payload)
-    signed = builder.add_signer(_our_certificate(ours), key, hashes.SHA256())
+    certificate = _our_certificate(ours)
+    if certificate.public_key() != key.public_key():
+        raise WrongUseError("smime_key", "the certificate is of another key than the S/MIME key; correct the files")
+    signed = pkcs7.PKCS7SignatureBuilder().set_data(payload).add_signer(certificate, key, hashes.SHA256())
     options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary]
     return smime_signed(payload, signed.sign(serialization.Encoding.DER, options))
 

@@ -29,13 +29,8 @@ def _case(row: Sequence[Any]) -> Case:
     return Case(ref, Channel(channel), received_at, Stage(stage), version, language, exception, subject, merged_into)
 
 
-def open_case(connection: Connection, case: Case, *, actor: str, at: datetime) -> None:
-    """Insert a case with its first event; the clock starts at ``case.received_at``."""
-    open_cases(connection, [case], actor=actor, at=at)
-
-
 def open_cases(connection: Connection, cases: Sequence[Case], *, actor: str, at: datetime) -> None:
-    """Insert several cases, each with its first event."""
+    """Insert cases, each with its first event; a clock starts at ``received_at``."""
     connection.execute(
         f"insert into cases ({_COLUMNS}) select * from unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[],"  # noqa: S608 - constant names
         " %s::int[], %s::text[], %s::text[], %s::text[], %s::text[])",
@@ -177,7 +172,7 @@ def held_together(database: Database, refs: Sequence[str], patience: float = 0.0
             yield mine
         except BaseException:
             with suppress(OperationalError):  # a line that is gone holds nothing, and what went wrong is told
-                _let_go(connection, [wanted[ref] for ref in mine])
+                _let_go(connection, list(wanted.values()))  # a statement that failed midway may have locked some
             raise
         _let_go(connection, [wanted[ref] for ref in mine])
 

@@ -17,7 +17,7 @@ from vault.domain.case import Case, Channel, Event, Stage
 from vault.domain.records import IDENTITY_KINDS, RecordKind
 from vault.settings import DatabaseSettings
 from vault.steps.casefile import case_owner, item_context, print_owner
-from vault.storage.cases import open_case
+from vault.storage.cases import open_cases
 from vault.storage.database import Connection, Database
 from vault.storage.keys import SealedKeyTable, WrappedKeyTable, add_sealed_key, put_items
 from vault.storage.migrate import migrate
@@ -98,7 +98,7 @@ def _cases(connection: Connection) -> None:
     for number, stage in enumerate(Stage):
         ref = f"{REF[:-1]}{number}" if number else REF
         case = Case(ref, Channel.MAIL, datetime.now(UTC), stage, 1, "fi")
-        open_case(connection, case, actor="office:intake", at=case.received_at)
+        open_cases(connection, [case], actor="office:intake", at=case.received_at)
     later = [event for event in Event if event is not Event.ARRIVED]
     for version, event in enumerate(later, start=2):
         connection.execute(
