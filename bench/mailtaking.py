@@ -1,6 +1,6 @@
 """Takes mail in round by round and prints each round's seconds and the process's peak memory in MiB after it.
 
-The product alone, in a process of its own as each run is, without the bench's tools. Run as
+The product alone, in a process of its own as each run is. Run as
 ``python -m bench.mailtaking SETTINGS ROUNDS MAILS``.
 """
 
@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench.meter import most_memory
 from vault.office import open_office
 from vault.settings import load
 from vault.steps.receive_mail import receive_mail
@@ -21,15 +22,9 @@ def main(settings: Path, rounds: int, mails: int) -> None:
     with open_office("intake", load(settings)) as parts:
         for _ in range(rounds):
             receive_mail(parts, limit=mails)
-            said.append((time.perf_counter() - begun, _peak()))
+            said.append((time.perf_counter() - begun, most_memory()))
             begun = time.perf_counter()
     sys.stdout.write(json.dumps(said))
-
-
-def _peak() -> float:
-    """Read this process's own peak: what it was forked from counts in getrusage."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 if __name__ == "__main__":

@@ -10,15 +10,15 @@ import pytest
 from psycopg.errors import QueryCanceled
 
 from vault.domain.case import Case, Event, Stage
-from vault.errors import OutOfReachError
-from vault.steps import exceptions
+from vault.errors import ConflictError, OutOfReachError
+from vault.steps import check, exceptions, review
 from vault.steps.identify import identify
 from vault.steps.parts import Parts
 from vault.steps.queue import anything_new, human_tasks, mark_offered, to_identify, to_offer
 from vault.storage import cases
 from vault.storage.cases import append, get_case, held, held_together
 from vault.storage.database import Connection
-from vault.testing.road import Road, travelled
+from vault.testing.road import CLINICIAN, REGISTRAR, Road, travelled
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,31 @@ def test_a_step_leaves_a_case_that_somebody_keeps(road: Road, monkeypatch: pytes
             begun = time.monotonic()
             assert identify(parts, [ref]) == []
             assert time.monotonic() - begun >= 0.3
+    assert road.at(ref).stage is Stage.RECEIVED
+
+
+def test_a_person_waits_for_a_case_that_a_machine_has_for_a_moment(road: Road) -> None:
+    ref = road.bring(Stage.RECEIVED)
+    with ExitStack() as stack:
+        desk, machine = (stack.enter_context(road.installation.office(office)) for office in ("desk", "collector"))
+        held_by_it = stack.enter_context(ExitStack())
+        assert held_by_it.enter_context(held(machine.database, ref))
+        threading.Timer(0.5, held_by_it.close).start()
+        check.close_as(desk, REGISTRAR, ref, Event.CALLED_OFF, "Called off.")
+    assert road.at(ref).stage is Stage.WITHDRAWN
+
+
+def test_a_person_is_told_of_a_case_that_a_machine_keeps(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "PATIENCE", 0.3)
+    monkeypatch.setattr(review, "PATIENCE", 0.3)
+    ref = road.bring(Stage.RECEIVED)
+    with ExitStack() as stack:
+        desk, machine = (stack.enter_context(road.installation.office(office)) for office in ("desk", "collector"))
+        assert stack.enter_context(held(machine.database, ref))
+        with pytest.raises(ConflictError, match="case_busy"):
+            check.close_as(desk, REGISTRAR, ref, Event.CALLED_OFF, "Called off.")
+        with pytest.raises(ConflictError, match="case_busy"):
+            review.decide(desk, CLINICIAN, ref, bytes(32), [])
     assert road.at(ref).stage is Stage.RECEIVED
 
 

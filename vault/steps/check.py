@@ -10,7 +10,7 @@ from vault.domain.roles import Purpose, Role
 from vault.errors import ConflictError, NotAllowedError, RefusedError
 from vault.steps.casefile import CaseFile
 from vault.steps.emergency import require_opener
-from vault.steps.exceptions import other_right
+from vault.steps.exceptions import PATIENCE, other_right
 from vault.steps.identify import CANDIDATE
 from vault.steps.notices import road_of
 from vault.steps.original import mails_of, replies_of
@@ -70,7 +70,7 @@ def prove_identity(parts: Parts, staff: Staff, ref: str, evidence: str, note: st
     _registrar(staff, ref)
     if evidence not in EVIDENCE_KINDS or not 0 < len(note.strip()) <= _LONGEST_NOTE:
         raise RefusedError("evidence_missing", "say what evidence you saw, in a sentence", ref=ref)
-    with held(parts.database, ref) as mine:
+    with held(parts.database, ref, PATIENCE) as mine:
         case = _open_case(parts, ref, mine=mine)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
         candidate = file.get(CANDIDATE)
@@ -99,7 +99,7 @@ def ask(parts: Parts, staff: Staff, ref: str, question: str) -> tuple[Case, str]
     _registrar(staff, ref)
     if not 0 < len(question.strip()) <= _LONGEST_NOTE:
         raise RefusedError("question_missing", "write what you ask for", ref=ref)
-    with held(parts.database, ref) as mine:
+    with held(parts.database, ref, PATIENCE) as mine:
         case = _open_case(parts, ref, mine=mine)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
         road = road_of(file.get(PARTICULARS) or {})
@@ -132,7 +132,7 @@ def correct(parts: Parts, staff: Staff, ref: str, changes: dict[str, str]) -> Ca
     if not set(changes) <= CORRECTABLE | CHOSEN:
         known = ", ".join(sorted(CORRECTABLE | CHOSEN))
         raise RefusedError("field_unknown", f"these can be corrected: {known}", ref=ref)
-    with held(parts.database, ref) as mine:
+    with held(parts.database, ref, PATIENCE) as mine:
         case = _open_case(parts, ref, mine=mine)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
         particulars = file.get(PARTICULARS) or {}
@@ -190,7 +190,7 @@ def close_as(parts: Parts, staff: Staff, ref: str, event: Event, reason: str) ->
     _registrar(staff, ref)
     if event not in (Event.FOUND_NO_REQUEST, Event.CALLED_OFF, Event.IDENTITY_REFUSED) or not reason.strip():
         raise RefusedError("reason_missing", "say why the case is closed", ref=ref)
-    with held(parts.database, ref) as mine:
+    with held(parts.database, ref, PATIENCE) as mine:
         case = _open_case(parts, ref, mine=mine)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
         with parts.database.connect() as connection:
@@ -205,7 +205,7 @@ def clear_exception(parts: Parts, staff: Staff, ref: str, *, went_out: bool = Fa
     """
     if not staff.roles & {Role.REGISTRAR, Role.DPO, Role.CLINICIAN}:
         raise NotAllowedError("not_staff", "your role clears no exceptions", ref=ref)
-    with held(parts.database, ref) as mine:
+    with held(parts.database, ref, PATIENCE) as mine:
         case = _open_case(parts, ref, mine=mine)
         if case.exception is None:
             return case

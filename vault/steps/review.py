@@ -24,6 +24,7 @@ from vault.package.canonical import canonical
 from vault.package.draft import digest
 from vault.steps.casefile import CaseFile
 from vault.steps.collect import DRAFT, object_of
+from vault.steps.exceptions import PATIENCE
 from vault.steps.parts import Parts, Staff
 from vault.storage.cases import append, get_case, held
 from vault.storage.drafts import DecisionRow, DraftRow, add_decision, decision_about, latest_draft
@@ -106,7 +107,7 @@ def decide(parts: Parts, staff: Staff, ref: str, seen_digest: bytes, rulings: Se
     :raises ConflictError: the draft has changed since.
     :raises RefusedError: a document without a ruling, or a refusal without a known ground.
     """
-    with held(parts.database, ref) as mine:
+    with held(parts.database, ref, PATIENCE) as mine:
         if not mine:
             raise ConflictError("case_busy", "another step holds this case; try again in a moment", ref=ref)
         draft = open_draft(parts, ref, Purpose.REVIEW, staff)
