@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -22,7 +21,7 @@ from vault.intake.gpg import Gpg, empty_home
 from vault.intake.gpgstatus import uid_addresses
 from vault.intake.keypackets import may_name
 from vault.intake.sandbox import ChildLimits, private_directory
-from vault.intake.smimesigner import addresses
+from vault.intake.smimesigner import BAD_CERTIFICATE, addresses
 
 ReplyKind: TypeAlias = Literal["openpgp", "smime"]
 
@@ -44,13 +43,6 @@ _SHORTEST = {"1": 2048, "2": 2048, "3": 2048, "16": 2048, "17": 2048, "18": 255,
 _RSA_BITS, _CURVE_BITS = 2048, 256
 _WEAK_DIGESTS = frozenset({"md2", "md4", "md5", "sha1"})
 _MAIL_USES = frozenset({ExtendedKeyUsageOID.EMAIL_PROTECTION, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
-_BAD_CERTIFICATE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +159,7 @@ def _fits(address: str, pem: bytes) -> bool:
             and _strong(certificate)
             and _meant_for_mail(certificate)
         )
-    except _BAD_CERTIFICATE:
+    except BAD_CERTIFICATE:
         return False
 
 

@@ -12,7 +12,7 @@ from vault.intake.opened import ProofKind, SenderProof
 _DIGEST_ATTRIBUTE = bytes.fromhex("06092a864886f70d010904")  # messageDigest (RFC 5652 section 11.2), as DER
 _SET = b"\x31"
 _LONGEST_ATTRIBUTES = 10_000  # bytes; a signature over them fits their own bytes as content too
-_BAD_CERTIFICATE = (
+BAD_CERTIFICATE = (  # what the library says of one that it can't read
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
@@ -47,7 +47,7 @@ def judge(content: bytes, pem: bytes, sender: str | None) -> SenderProof:
         current = certificate.not_valid_before_utc <= datetime.now(UTC) <= certificate.not_valid_after_utc
         matches = sender is not None and sender.lower() in addresses(certificate)
         fingerprint = certificate.fingerprint(hashes.SHA256()).hex().upper()
-    except _BAD_CERTIFICATE:
+    except BAD_CERTIFICATE:
         return SenderProof(ProofKind.INVALID, why="certificate_unreadable")
     kind = ProofKind.VALID if current else ProofKind.INVALID
     return SenderProof(kind, fingerprint, matches and current, "" if current else "certificate_expired")
