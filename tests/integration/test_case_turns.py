@@ -71,8 +71,7 @@ def test_a_person_waits_for_a_case_that_a_machine_has_for_a_moment(road: Road) -
 
 
 def test_a_person_is_told_of_a_case_that_a_machine_keeps(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "PATIENCE", 0.3)
-    monkeypatch.setattr(review, "PATIENCE", 0.3)
+    monkeypatch.setattr(exceptions, "PATIENCE", 0.3)
     ref = road.bring(Stage.RECEIVED)
     with ExitStack() as stack:
         desk, machine = (stack.enter_context(road.installation.office(office)) for office in ("desk", "collector"))

@@ -10,14 +10,14 @@ from vault.domain.roles import Purpose, Role
 from vault.errors import ConflictError, NotAllowedError, RefusedError
 from vault.steps.casefile import CaseFile
 from vault.steps.emergency import require_opener
-from vault.steps.exceptions import PATIENCE, other_right
+from vault.steps.exceptions import in_hand, other_right
 from vault.steps.identify import CANDIDATE
 from vault.steps.notices import road_of
 from vault.steps.original import mails_of, replies_of
 from vault.steps.parts import Parts, Staff
 from vault.steps.receive import PARTICULARS
 from vault.storage import outgoing
-from vault.storage.cases import append, events, get_case, held
+from vault.storage.cases import append, events, get_case
 from vault.storage.database import Connection
 from vault.storage.outgoing import Outgoing
 
@@ -70,8 +70,8 @@ def prove_identity(parts: Parts, staff: Staff, ref: str, evidence: str, note: st
     _registrar(staff, ref)
     if evidence not in EVIDENCE_KINDS or not 0 < len(note.strip()) <= _LONGEST_NOTE:
         raise RefusedError("evidence_missing", "say what evidence you saw, in a sentence", ref=ref)
-    with held(parts.database, ref, PATIENCE) as mine:
-        case = _open_case(parts, ref, mine=mine)
+    with in_hand(parts, ref):
+        case = _open_case(parts, ref)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
         candidate = file.get(CANDIDATE)
         if candidate is None:
@@ -99,8 +99,8 @@ def ask(parts: Parts, staff: Staff, ref: str, question: str) -> tuple[Case, str]
     _registrar(staff, ref)
     if not 0 < len(question.strip()) <= _LONGEST_NOTE:
         raise RefusedError("question_missing", "write what you ask for", ref=ref)
-    with held(parts.database, ref, PATIENCE) as mine:
-        case = _open_case(parts, ref, mine=mine)
+    with in_hand(parts, ref):
+        case = _open_case(parts, ref)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
         road = road_of(file.get(PARTICULARS) or {})
         if road is None:
@@ -132,8 +132,8 @@ def correct(parts: Parts, staff: Staff, ref: str, changes: dict[str, str]) -> Ca
     if not set(changes) <= CORRECTABLE | CHOSEN:
         known = ", ".join(sorted(CORRECTABLE | CHOSEN))
         raise RefusedError("field_unknown", f"these can be corrected: {known}", ref=ref)
-    with held(parts.database, ref, PATIENCE) as mine:
-        case = _open_case(parts, ref, mine=mine)
+    with in_hand(parts, ref):
+        case = _open_case(parts, ref)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, staff=staff)
         particulars = file.get(PARTICULARS) or {}
         particulars = {**particulars, **_reachable(changes)}
@@ -190,8 +190,8 @@ def close_as(parts: Parts, staff: Staff, ref: str, event: Event, reason: str) ->
     _registrar(staff, ref)
     if event not in (Event.FOUND_NO_REQUEST, Event.CALLED_OFF, Event.IDENTITY_REFUSED) or not reason.strip():
         raise RefusedError("reason_missing", "say why the case is closed", ref=ref)
-    with held(parts.database, ref, PATIENCE) as mine:
-        case = _open_case(parts, ref, mine=mine)
+    with in_hand(parts, ref):
+        case = _open_case(parts, ref)
         file = CaseFile.open(parts, ref, Purpose.CASE_HANDLING, subject=case.subject, staff=staff)
         with parts.database.connect() as connection:
             file.put(connection, "closing", {"reason": reason.strip()[:_LONGEST_NOTE], "by": staff.actor})
@@ -205,8 +205,8 @@ def clear_exception(parts: Parts, staff: Staff, ref: str, *, went_out: bool = Fa
     """
     if not staff.roles & {Role.REGISTRAR, Role.DPO, Role.CLINICIAN}:
         raise NotAllowedError("not_staff", "your role clears no exceptions", ref=ref)
-    with held(parts.database, ref, PATIENCE) as mine:
-        case = _open_case(parts, ref, mine=mine)
+    with in_hand(parts, ref):
+        case = _open_case(parts, ref)
         if case.exception is None:
             return case
         with parts.database.connect() as connection:
@@ -231,9 +231,7 @@ def settle(connection: Connection, ref: str, at: datetime, *, went_out: bool) ->
             outgoing.move(connection, item.ref, item.state, outgoing.INTENDED, at)
 
 
-def _open_case(parts: Parts, ref: str, *, mine: bool) -> Case:
-    if not mine:
-        raise ConflictError("case_busy", "another step holds this case; try again in a moment", ref=ref)
+def _open_case(parts: Parts, ref: str) -> Case:
     with parts.database.connect() as connection:
         case = get_case(connection, ref)
     if case.stage in TERMINAL:

@@ -1,7 +1,7 @@
 """Exceptions on the board: why a case stands still, as a code, while its clock runs on."""
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from vault.domain.case import Event
@@ -35,6 +35,18 @@ def raise_exception(parts: Parts, ref: str, error: VaultError) -> None:
 def other_right(kinds: Collection[RequestKind]) -> str | None:
     """Return the exception of a request that asks, also or only, for what no machine answers."""
     return "other_right_asked" if set(kinds) - ANSWERED else None
+
+
+@contextmanager
+def in_hand(parts: Parts, ref: str) -> Iterator[None]:
+    """Hold a case for a person, who waits a moment for whoever has it.
+
+    :raises ConflictError: somebody keeps it (code ``case_busy``).
+    """
+    with held(parts.database, ref, PATIENCE) as mine:
+        if not mine:
+            raise ConflictError("case_busy", "another step holds this case; try again in a moment", ref=ref)
+        yield
 
 
 def each(parts: Parts, refs: Sequence[str], step: Callable[[Parts, str], bool]) -> list[str]:

@@ -178,11 +178,11 @@ def _rows(arrival_ref: str, incoming: Incoming, keys: dict[str, bytes]) -> tuple
 
 def _marked(parts: Parts, several: Sequence[Stored]) -> list[Landing]:
     """Mark what was read of several arrivals, with one call of the key service."""
-    asked = [mark for one in several for mark in _to_mark(one.incoming)]
-    marks = iter(parts.service.many("mac", "arrival", [("", one) for one in asked]))
+    asked = [_to_mark(one.incoming) for one in several]
+    marks = iter(parts.service.many("mac", "arrival", [("", one) for of_one in asked for one in of_one]))
     landings = []
-    for stored in several:
-        digest, sender, *rest = islice(marks, len(_to_mark(stored.incoming)))
+    for stored, of_one in zip(several, asked, strict=True):
+        digest, sender, *rest = islice(marks, len(of_one))
         incoming, door = stored.incoming, stored.marks
         arrival = Arrival(stored.arrival_ref, incoming.channel, door.source, digest, incoming.received_at, "", "")
         identity = replace(door.identity, message_id=next(iter(rest), None)) if door.identity else None

@@ -24,9 +24,9 @@ from vault.package.canonical import canonical
 from vault.package.draft import digest
 from vault.steps.casefile import CaseFile
 from vault.steps.collect import DRAFT, object_of
-from vault.steps.exceptions import PATIENCE
+from vault.steps.exceptions import in_hand
 from vault.steps.parts import Parts, Staff
-from vault.storage.cases import append, get_case, held
+from vault.storage.cases import append, get_case
 from vault.storage.drafts import DecisionRow, DraftRow, add_decision, decision_about, latest_draft
 
 RELEASE = "release"
@@ -107,9 +107,7 @@ def decide(parts: Parts, staff: Staff, ref: str, seen_digest: bytes, rulings: Se
     :raises ConflictError: the draft has changed since.
     :raises RefusedError: a document without a ruling, or a refusal without a known ground.
     """
-    with held(parts.database, ref, PATIENCE) as mine:
-        if not mine:
-            raise ConflictError("case_busy", "another step holds this case; try again in a moment", ref=ref)
+    with in_hand(parts, ref):
         draft = open_draft(parts, ref, Purpose.REVIEW, staff)
         if draft.case.stage is not Stage.DRAFTED:
             raise ConflictError("not_open", "this case is not waiting for a decision", ref=ref)
